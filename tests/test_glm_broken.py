@@ -7,9 +7,10 @@ import warnings
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, random_array
 
 import fastridge
+from fastridge.exceptions import ConvergenceWarning
 from fastridge.losses import NegativeBinomial
 
 
@@ -154,6 +155,34 @@ def test_null_model_of_classes_has_no_free_features():
     fits = [fastridge.glm(X, y, "multinomial", alpha, offset=offset) for alpha in (0.0, 1.0)]
     np.testing.assert_allclose(fits[0].null_deviance, fits[1].null_deviance, rtol=1e-12)
     assert fits[0].deviance < 0.9 * fits[0].null_deviance
+
+
+def test_a_step_of_the_intercept_whose_square_overflows():
+    # all labels are wrong by far: rows have weights of about 1e-305, and slopes of round-off
+    X = np.random.default_rng(0).standard_normal((30, 5))
+    offset = np.where(np.arange(30) < 15, -705.0, 705.0)
+    for solver in ("newton-cg", "newton"):
+        with pytest.warns(ConvergenceWarning, match="stopped"):
+            found = fastridge.glm(X, offset < 0, "logistic", 0.1, offset=offset, solver=solver)
+        assert np.isfinite(found.coef).all()
+        np.testing.assert_allclose(found.objective, 705.0)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("solver", ["auto", "newton", "newton-cg", "dual-descent"])
+@pytest.mark.parametrize("scale", [1.0, 1e10])
+@pytest.mark.parametrize("alpha", [1e-300, 1e-310, 5e-324])
+def test_penalties_whose_inverse_overflows(alpha, scale, solver):
+    rng = np.random.default_rng(0)
+    X = scale * random_array((30, 60), density=0.2, rng=rng, format="csr")
+    y = rng.random(30) < 0.5
+    for fit_intercept in (True, False):
+        with pytest.warns(ConvergenceWarning, match="stopped"):
+            found = fastridge.glm(
+                X, y, "logistic", alpha, fit_intercept=fit_intercept, solver=solver
+            )
+        assert not found.converged
+        assert np.isfinite(found.coef).all()
 
 
 def test_conjugate_of_large_counts_keeps_its_precision():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .choose import choose_solver
 from .dual_descent import MOST_PASSES, dual_descent, suits, supports
 from .newton import Solution, newton
@@ -17,6 +19,12 @@ _CLOSE = 1e-4
 
 def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solution:
     """Run the solver that suits the problem, from a state, or from the null model if None."""
+    # a gap that overflows is no certificate
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _minimise(problem, state, options)
+
+
+def _minimise(problem: GLMProblem, state: State | None, options: Options) -> Solution:
     has_kinks = problem.has_l1 or problem.has_bounds
     if has_kinks and options.solver not in ("auto", "prox-newton"):
         raise ValueError(
