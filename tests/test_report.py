@@ -437,6 +437,9 @@ def test_the_offset_of_an_estimator_is_held_out_with_its_rows(choice):
     # exposures differ by a factor of 25: without them, predictions would not follow the counts
     shown = data["predictions"]
     assert np.corrcoef(shown["truth"], shown["predicted"][j])[0, 1] > 0.7
+    for other in ({}, {"offset": 2.0 * offset}, {"offset": offset, "weight": WEIGHT}):
+        with pytest.raises(ValueError, match=r"the weights, the offset, .*differ from those of"):
+            collected(model, RATES, **other)
     one = collected(model, RATES, exposure=EXPOSURE)
     assert dict(one["facts"]["rows"])["offset"] == f"from {offset.min():.4g} to {offset.max():.4g}"
     np.testing.assert_allclose(one["coef"], data["coef"])
@@ -447,6 +450,9 @@ def test_offsets_of_classes():
     choice = LogisticRegressionCV(Cs=4, l1_ratios=(0.0,), **NEW).fit(X, THREE, offset=offset)
     assert without_optimality_warning(collected(choice, THREE, offset=offset))
     model = LogisticRegression(C=0.5).fit(X, THREE, offset=offset)
+    for one in (choice, model):
+        with pytest.raises(ValueError, match=r"the offset, .*differ from those of the fit"):
+            collected(one, THREE)
     held = X[:40], THREE[:40], None, offset[:40]
     data = collected(model, THREE, offset=offset, validation=held)
     j = data["curves"]["chosen"]

@@ -17,6 +17,7 @@ from .fits import (
     fits_of_estimator,
     fits_of_path,
     is_path,
+    require_data_of_fit,
     row_of_estimator,
     rows_of_ratio,
     sample_of,
@@ -51,6 +52,7 @@ def collect(
     if groups is not None and validation is not None:
         raise ValueError("groups is given together with validation; expected one of the two.")
     sample = sample_of(estimator, X, y, weight, target, *known)
+    require_data_of_fit(estimator, sample, given)
     p = sample.A.n_columns
     if names is not None and len(names) != p:
         raise ValueError(f"feature_names has {len(names)} names; expected {p}.")

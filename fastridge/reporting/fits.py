@@ -183,6 +183,23 @@ def sample_of(
     return sample
 
 
+def require_data_of_fit(estimator: Any, sample: Sample, given: tuple[Any, ...]) -> None:
+    """Raise an error for data that a generalised linear model, which tells, was not fitted to.
+
+    given: X, y, sample_weight, offset and exposure.
+    """
+    if is_path(estimator) or "objective_" not in vars(estimator):
+        return
+    if row_of_estimator(estimator).penalty != "glm":
+        return
+    if sample.classes is not None:
+        weight = np.bincount(sample.codes(), sample.weight, len(sample.classes))
+        if not weight.all():
+            # its fit was of the other classes alone
+            return
+    estimator._result(*given).state()
+
+
 def _sample_of(
     estimator: Any, X: Any, y: Any, sample_weight: Any, target: int, classes: Any
 ) -> Sample:

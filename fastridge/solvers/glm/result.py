@@ -141,8 +141,8 @@ class GLMResult:
         slots = {name: getattr(self, name) for name in self.__slots__ if hasattr(self, name)}
         return None, {**slots, "_fitted": None}
 
-    def hessian(self, most: int | None = None, seed: int = 0) -> Hessian | SoftmaxHessian:
-        """Return the Hessian of the objective at the solution, from the fitted data."""
+    def state(self) -> tuple[Any, Any]:
+        """Return the fitted problem, and its state at the solution; refuse other data."""
         if self._fitted is None:
             raise ValueError(
                 "this result does not hold its data; expected a result returned by `glm`, neither"
@@ -158,9 +158,15 @@ class GLMResult:
         if not off <= rounding * size:
             raise ValueError(
                 f"the objective of the fit is {self.objective:g}, but that of the given data is"
-                f" {state.objective:g}: X, y, the weights or the penalty differ from those of the"
-                " fit, or were changed after it; expected those that were fitted."
+                f" {state.objective:g}: X, y, the weights, the offset, the exposure or the penalty"
+                " differ from those of the fit, or were changed after it; expected those that were"
+                " fitted."
             )
+        return problem, state
+
+    def hessian(self, most: int | None = None, seed: int = 0) -> Hessian | SoftmaxHessian:
+        """Return the Hessian of the objective at the solution, from the fitted data."""
+        problem, state = self.state()
         if isinstance(self.loss, Multinomial):
             from .softmax_laplace import SoftmaxHessian
 
