@@ -175,3 +175,14 @@ def test_indices_that_a_conversion_would_change(form, name):
     setattr(X, name, value.astype(complex))
     with pytest.raises(ValueError, match=f"{name} has dtype complex128; expected integers"):
         fastridge.Ridge().fit(X, np.ones(N))
+
+
+@pytest.mark.parametrize(
+    "cls", [fastridge.Ridge, fastridge.RidgeClassifier, fastridge.SGDRegressor]
+)
+def test_predictions_of_data_that_is_not_aligned(cls):
+    X = np.random.default_rng(0).standard_normal((N, P))
+    model = cls().fit(X, np.arange(N) % 2)
+    unaligned = np.zeros(8 * N * P + 1, dtype=np.uint8)[1:].view(np.float64).reshape(N, P)
+    unaligned[:] = X
+    np.testing.assert_allclose(model.predict(unaligned), model.predict(X), rtol=1e-12)

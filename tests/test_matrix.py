@@ -500,6 +500,10 @@ def test_all_finite_refuses():
         all_finite(np.ones(3, dtype=np.int64))
     with pytest.raises(ValueError, match="strided"):
         all_finite(np.ones(6)[::2])
+    unaligned = np.zeros(33, np.uint8)[1:].view(np.float64)
+    for a in (unaligned, np.ones(3).astype(np.float64).view(">f8")):
+        with pytest.raises(ValueError, match="aligned numbers of the machine's byte order"):
+            all_finite(a)
 
 
 @pytest.mark.parametrize("width", [np.int32, np.int64])

@@ -49,7 +49,8 @@ __all__ = [
 ]
 
 # numpy.ndarray.flags.num: C contiguous 0x1, F contiguous 0x2, aligned 0x100.
-_C, _F, _ALIGNED = 0x1, 0x2, 0x100
+_C, _F, ALIGNED = 0x1, 0x2, 0x100
+CONTIGUOUS = _C | _F
 
 
 def check_design(
@@ -105,8 +106,8 @@ def check_design(
         n, p = X.shape
         flags = X.flags.num
         if (
-            flags & _ALIGNED
-            and flags & (_C | _F)
+            flags & ALIGNED
+            and flags & CONTIGUOUS
             and n >= min_samples
             and p > 0
             and (n_features is None or p == n_features)
@@ -125,7 +126,7 @@ def check_design(
         return _check_sparse(values, name, n_features, min_samples, caller)
     _check_shape(values.shape, name, n_features, min_samples, caller)
     flags = values.flags.num
-    if not (flags & _ALIGNED and flags & (_C | _F)):
+    if not (flags & ALIGNED and flags & CONTIGUOUS):
         values = np.array(values, order="C", copy=True)
     names = column_names(X)
     # check data frames here: solvers could not name the column in the message
@@ -317,7 +318,7 @@ def check_target(
     """
     if type(y) is np.ndarray and y.dtype is FLOAT64 and y.ndim == 1 and y.shape[0] == n_samples:
         flags = y.flags.num
-        if flags & _C and flags & _ALIGNED and all_finite(y):
+        if flags & _C and flags & ALIGNED and all_finite(y):
             return y
     if y is None:
         raise ValueError(

@@ -15,7 +15,14 @@ from .._checks import all_finite
 from .._descriptions import defaults_of, expand
 from .._estimators import home_of, row_of
 from .._stack import outside
-from ..data.check import check_design, check_sample_weight, check_target, feature_names
+from ..data.check import (
+    ALIGNED,
+    CONTIGUOUS,
+    check_design,
+    check_sample_weight,
+    check_target,
+    feature_names,
+)
 from ..data.parts import in_parts
 from ..losses import SQUARED, Loss
 from ._parameters import Checks, Parameters, checks_of, compile_quick_test
@@ -302,7 +309,8 @@ class Estimator:
             and X.ndim == 2
             and X.shape[1] == self.n_features_in_
             and 0 < X.size <= _SMALL
-            and X.flags.num & 3
+            and (flags := X.flags.num) & CONTIGUOUS
+            and flags & ALIGNED
             and "feature_names_in_" not in self.__dict__
             and all_finite(X)
         ):

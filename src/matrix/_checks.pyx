@@ -12,7 +12,7 @@ attach()
 
 
 def all_finite(cnp.ndarray a not None, int n_threads=0):
-    """Return whether a contiguous float32 or float64 array holds neither NaN nor infinity."""
+    """Return whether a contiguous, aligned float32 or float64 array has no NaN and no infinity."""
     cdef int kind = cnp.PyArray_TYPE(a), status
     cdef Py_ssize_t n = cnp.PyArray_SIZE(a)
     cdef int threads = threads_for(n_threads, n)
@@ -21,6 +21,8 @@ def all_finite(cnp.ndarray a not None, int n_threads=0):
         raise ValueError(f"array: expected float32 or float64; got {a.dtype}")
     if not (cnp.PyArray_IS_C_CONTIGUOUS(a) or cnp.PyArray_IS_F_CONTIGUOUS(a)):
         raise ValueError("array: expected C or F order; got a strided array")
+    if not cnp.PyArray_ISBEHAVED_RO(a):
+        raise ValueError("array: expected aligned numbers of the machine's byte order")
     with nogil:
         status = fr_all_finite(data, n, kind == cnp.NPY_FLOAT, threads)
     if status < 0:
