@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from rolling_windows import agree, expected, made, options, weights
 
 import fastridge
 from fastridge import Moments, _cpu, _rolling, _runtime, reference, ridge, rolling_ridge
@@ -18,38 +19,7 @@ def isa(request):
     _cpu.set_instruction_set(before)
 
 
-def made(n=150, p=3, seed=0, offset=0.0, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, p))
-    y = X @ rng.standard_normal(p) + 0.3 * rng.standard_normal(n) + 2.0
-    return (X + offset).astype(dtype), y + offset
-
-
-def agree(ours, theirs, rtol=1e-9):
-    assert_array_equal(ours.row, theirs.row)
-    for name in ("coef", "intercept", "prediction", "alpha"):
-        got, want = getattr(ours, name), getattr(theirs, name)
-        assert got.shape == want.shape
-        atol = rtol * np.nanmax(np.abs(want), initial=1.0)
-        assert_allclose(got, want, rtol=rtol, atol=atol, err_msg=name)
-
-
-CASES = {
-    "window": {"window": 20},
-    "short": {"window": 4, "min_samples": 1},
-    "of one row": {"window": 1},
-    "longer than the data": {"window": 1000, "min_samples": 5},
-    "all rows": {"expanding": True},
-    "half-life": {"half_life": 7.0},
-    "window with a half-life": {"window": 30, "half_life": 7.0, "min_samples": 6},
-    "steps": {"window": 20, "step": 7, "min_samples": 5},
-    "steps of all rows": {"expanding": True, "step": 4},
-    "steps beyond the window": {"window": 8, "step": 13},
-    "least squares": {"window": 20, "alpha": 0.0},
-    "no intercept": {"window": 20, "fit_intercept": False},
-    "several": {"window": 20, "alpha": [0.1, 30.0, 3.0], "min_samples": 8},
-    "several of all rows": {"half_life": 20.0, "alpha": [0.1, 30.0, 3.0], "step": 3},
-}
+CASES = options(20, 7.0, 7)
 
 
 @pytest.fixture
@@ -71,12 +41,8 @@ def test_every_window_is_a_fit_of_its_rows(restored, case, grouped, weighted):
     if grouped:
         more["groups"] = rng.integers(0, 4, len(y)) ** 2
     if weighted:
-        more["sample_weight"] = rng.integers(0, 4, len(y)) * rng.uniform(0.5, 1.0, len(y))
-        more["penalty_factor"] = [1.0, 0.0, 2.0] if given.get("alpha", 1.0) else None
-    named = {"window": None} | given
-    least = {"min_samples": named["window"] or 3 + given.get("fit_intercept", True)}
-    named = least | {name: value for name, value in named.items() if name != "expanding"}
-    theirs = reference.rolling_ridge(X, y, **named, **more)
+        more |= weights(rng, len(y), given)
+    theirs = expected(X, y, given, more)
     for name in _cpu.instruction_sets():
         _cpu.set_instruction_set(name)
         ours = rolling_ridge(X, y, **given, **more)

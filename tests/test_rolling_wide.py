@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from rolling_windows import agree, expected, made, options, weights
 
 import fastridge
 from fastridge import reference, ridge, rolling_ridge
@@ -14,30 +15,9 @@ def always(monkeypatch):
     monkeypatch.setattr(windows, "_WIDE", 0)
 
 
-def made(n, p, seed=0, offset=0.0):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, p))
-    y = X @ rng.standard_normal(p) + 0.3 * rng.standard_normal(n)
-    return X + offset, y + offset
-
-
-CASES = {
-    "window": {"window": 40},
-    "short": {"window": 4, "min_samples": 1},
-    "of one row": {"window": 1},
-    "longer than the data": {"window": 1000, "min_samples": 5},
-    "all rows": {"expanding": True},
-    "half-life": {"half_life": 7.0},
+CASES = options(40, 20.0, 3) | {
     "short half-life": {"half_life": 0.7, "min_samples": 6},
-    "window with a half-life": {"window": 60, "half_life": 20.0, "min_samples": 6},
-    "steps": {"window": 40, "step": 3, "min_samples": 5},
     "long steps": {"window": 40, "step": 37, "min_samples": 5},
-    "steps of all rows": {"expanding": True, "step": 4},
-    "steps beyond the window": {"window": 8, "step": 13},
-    "least squares": {"window": 40, "alpha": 0.0},
-    "no intercept": {"window": 60, "fit_intercept": False},
-    "several": {"window": 40, "alpha": [0.1, 30.0, 3.0], "min_samples": 8},
-    "several of all rows": {"half_life": 20.0, "alpha": [0.1, 30.0, 3.0], "step": 3},
 }
 
 
@@ -52,19 +32,10 @@ def test_every_window_is_a_fit_of_its_rows(always, case, weighted):
     if weighted:
         more["groups"] = rng.integers(0, 2, len(y)) ** 2
         given = {"min_samples": 5} | given if given.get("window", 9) > 5 else given
-        more["sample_weight"] = rng.integers(0, 4, len(y)) * rng.uniform(0.5, 1.0, len(y))
-        more["penalty_factor"] = [1.0, 0.0, 2.0] if given.get("alpha", 1.0) else None
-    named = {"window": None} | given
-    least = {"min_samples": named["window"] or 3 + given.get("fit_intercept", True)}
-    named = least | {name: value for name, value in named.items() if name != "expanding"}
+        more |= weights(rng, len(y), given)
     ours = rolling_ridge(X, y, **given, **more)
-    theirs = reference.rolling_ridge(X, y, **named, **more)
-    assert_array_equal(ours.row, theirs.row)
+    agree(ours, expected(X, y, given, more))
     assert ours.converged
-    for name in ("coef", "intercept", "prediction", "alpha"):
-        got, want = getattr(ours, name), getattr(theirs, name)
-        atol = 1e-9 * np.nanmax(np.abs(want), initial=1.0)
-        assert_allclose(got, want, rtol=1e-9, atol=atol, err_msg=name)
 
 
 @pytest.mark.parametrize("given", [{"window": 400}, {"expanding": True}, {"half_life": 150.0}])
