@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from . import _runtime
@@ -137,28 +137,28 @@ def num_threads(n: int) -> Iterator[None]:
     >>> result.coef
     array([1.])
     """
-    n = _count("n", n)
-    before = getattr(_local, "n", None)
-    _local.n = n
+    with _held("n", _count("n", n)):
+        yield
+
+
+@contextmanager
+def _held(name: str, value: Any) -> Iterator[None]:
+    """Set a value of this thread inside a ``with`` block."""
+    before = getattr(_local, name, None)
+    setattr(_local, name, value)
     try:
         yield
     finally:
-        _local.n = before
+        setattr(_local, name, before)
 
 
 class Stopped(Exception):
     """The caller stopped a search that runs on several threads."""
 
 
-@contextmanager
-def stopped_by(event: threading.Event) -> Iterator[None]:
+def stopped_by(event: threading.Event) -> AbstractContextManager[None]:
     """Let `check_stop` raise in this thread, inside a ``with`` block, once the event is set."""
-    before = getattr(_local, "stop", None)
-    _local.stop = event
-    try:
-        yield
-    finally:
-        _local.stop = before
+    return _held("stop", event)
 
 
 def check_stop() -> None:
