@@ -1,6 +1,8 @@
 """Estimators that choose their penalty choose the same for data in parts as for the rows."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -362,6 +364,22 @@ def test_no_thread_outlives_a_fit():
     before = threading.active_count()
     logistic(Cs=2, cv=2).fit(Chunks.arrays(X, targets(y, "labels"), rows=97))
     assert threading.active_count() == before
+
+
+def test_fits_that_have_ended_hold_no_sums():
+    seen, left = [], []
+
+    def once(view):
+        seen.append(weakref.ref(view.sum(lambda part: Totals(part.X.sum(axis=0)))))
+
+    def twice(view):
+        once(view)
+        once(view)
+        gc.collect()
+        left.extend(one() is not None for one in seen[:2])
+
+    run_together(Chunks.arrays(X0, Y0, rows=97), [(None, once), (None, twice)], (None, None), 2)
+    assert left == [False, False]
 
 
 def test_fits_have_the_threads_of_the_block_around_them():

@@ -73,8 +73,8 @@ class _Closed(BaseException):
 class _Fit:
     """A fit on a thread of its own, which runs while `resume` waits."""
 
-    def __init__(self, fit: Callable[[Any], Any], view: View) -> None:
-        self.fit, self.view = fit, view
+    def __init__(self, place: int, fit: Callable[[Any], Any], view: View) -> None:
+        self.place, self.fit, self.view = place, fit, view
         self.request: Any = None
         self.reply: Any = None
         self.result: Any = None
@@ -104,7 +104,9 @@ class _Fit:
         self._go.acquire()
         if self.closed:
             raise _Closed
-        return self.reply
+        # sums are large: a fit that has ended holds none
+        reply, self.reply = self.reply, None
+        return reply
 
     def resume(self, reply: Any = None) -> None:
         """Run until the next request or the end."""
@@ -151,13 +153,13 @@ def run_together(
         if not one.done:
             live.append(one)
         elif after is not None:
-            after(every.index(one), one.result)
+            after(one.place, one.result)
 
     try:
         while waiting or live:
             while waiting and len(live) < at_once:
                 fold, fit = waiting.popleft()
-                every.append(_Fit(fit, View(parts, fold)))
+                every.append(_Fit(len(every), fit, View(parts, fold)))
                 resume(every[-1])
             if not live:
                 continue
