@@ -22,7 +22,7 @@ from ..systems.cost import default_memory
 from .glm import GLM, Found, Null
 from .glm_sums import Data, Known, known_of, read
 from .lockstep import run_together, without
-from .sums import Many, Totals, fold_of_rows, weights_of, weights_of_rows
+from .sums import Many, Totals, fold_of_rows, require_weight, weights_of, weights_of_rows
 
 Array = NDArray[np.float64]
 
@@ -216,7 +216,7 @@ class GLMPartsSearch(GLMSearch):
         facts: Many = parts.sum(task, each=folds.each)
         held, self.known, *rest = facts.values
         (weight,) = held.values
-        require_weight(self.known)
+        require_weight(self.known.total)
         self.which = [i for i in range(folds.number) if weight[i] > 0]
         if not self.which:
             raise ValueError("cv holds out no rows of positive weight; expected at least one.")
@@ -237,19 +237,14 @@ class GLMPartsSearch(GLMSearch):
         classes, by_class = self.data.classes, self.data.class_weight
         assert classes is not None
         for i in self.which:
-            known, of = self.of_fold[i], labels[i]
-            weight = np.zeros(len(classes))
-            weight[np.searchsorted(classes, of.labels)] = of.weight
-            if by_class is not None:
-                weight = weight * by_class
+            weight = labels[i].of(classes, by_class)
             if len(classes) > 2 and not weight.all():
                 raise ValueError(
                     f"fold {i} of cv trains on no rows of the class"
                     f" {classes[weight.argmin()].item()!r}; expected rows of every class, for data"
                     " in parts with several classes."
                 )
-            known.labels = type(of)(classes, weight)
-            known.y_sum, known.least = float(weight[-1]), 0.0
+            self.of_fold[i].set_classes(classes, weight)
 
     def _model(self, view: Any, fold: int | None, options: Any) -> GLM:
         known = self.known if fold is None else self.of_fold[fold]
@@ -482,11 +477,3 @@ class GLMPartsSearch(GLMSearch):
         sums: Totals = self.passes.sum(task, each=split.each)
         values, weight = sums.values
         return np.asarray(values / np.where(weight > 0, weight, 1.0)[:, None])
-
-
-def require_weight(known: Known) -> None:
-    """Refuse data without weight."""
-    if not known.total > 0:
-        raise ValueError(
-            "sample_weight is zero for every sample; expected at least one positive weight."
-        )

@@ -20,10 +20,10 @@ from ..solvers.descent.options import check_alphas
 from ..solvers.ridge.options import bounds
 from .folds import class_folds, make_folds
 from .glm import GLM, Found
-from .glm_cv import Folds, GLMPartsSearch, require_weight
+from .glm_cv import Folds, GLMPartsSearch
 from .glm_sums import Data, Known, known_of
 from .squared import FOLDS
-from .sums import LabelCounts, Weights, class_weights, label_counts_of, weights_of
+from .sums import LabelCounts, class_weights, label_counts_of, require_weight, weights_of
 
 _LARGEST = 1e300  # bound on alpha, for a tiny C
 _SAMPLE_TOL, _SAMPLE_STEPS = 1e-3, 20  # of the fit to a sample
@@ -41,7 +41,7 @@ def fit_regressor(estimator: Any, parts: Parts) -> None:
     data = Data(loss)
     parts.keep()
     known: Known = parts.sum(known_of, data, False)
-    require_weight(known)
+    require_weight(known.total)
     if loss.has_log_link and not known.y_sum > 0:
         raise ValueError(_ALL_ZERO)
     start = None
@@ -71,7 +71,7 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
         estimator._refuse("C", "a number for data in parts")
     parts.keep()
     known: Known = parts.sum(known_of, Data(None), True)
-    require_weight(known)
+    require_weight(known.total)
     labels = known.labels
     assert labels is not None
     classes, weight = labels.labels, labels.weight
@@ -84,8 +84,7 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
         offset = known.has_offset
         known = parts.sum(known_of, data, False)
         known.has_offset = offset
-    known.labels = Weights(classes, weight)
-    known.y_sum, known.least = float(weight[1]), 0.0
+    known.set_classes(classes, weight)
     alpha = 0.0 if np.isinf(float(C)) else 1.0 / (float(C) * known.total)
     k, p = 1 if two else len(classes), len(known.mean)
     if is_sample(estimator.warm_start):
@@ -126,14 +125,10 @@ def _fit_of(part: Part, data: Data, alpha: float, estimator: Any, options: Any) 
     if data.classes is not None:
         found = weights_of(part, "y", True)
         assert found is not None
-        weight = np.zeros(len(data.classes))
-        weight[np.searchsorted(data.classes, found.labels)] = found.weight
-        if data.class_weight is not None:
-            weight *= data.class_weight
+        weight = found.of(data.classes, data.class_weight)
         if not weight.all():
             return None
-        known.labels = Weights(data.classes, weight)
-        known.y_sum, known.least = float(weight[1]), 0.0
+        known.set_classes(data.classes, weight)
     elif data.loss is not None and data.loss.has_log_link and not known.y_sum > 0:
         return None
     factor, box = _constraints(estimator, data, len(known.mean), options.l1_ratio)
@@ -278,8 +273,7 @@ def fit_classifier_cv(estimator: Any, parts: Parts) -> None:
     search = _search(estimator, parts, data, folds, options, scoring)
     known = search.known
     _refuse_offset(known, classes)
-    known.labels = Weights(classes, weight)
-    known.y_sum, known.least = float(weight[1]), 0.0
+    known.set_classes(classes, weight)
 
     def penalties(total: float) -> NDArray[np.float64]:
         return np.minimum(1.0 / (Cs * total), _LARGEST)

@@ -95,6 +95,11 @@ class Known(Sum):
         self.labels: Weights | None = None
         self.has_offset = self.is_float32 = self.is_sparse = False
 
+    def set_classes(self, classes: NDArray[Any], weight: Array) -> None:
+        """Note the weights of the classes, whose codes are the targets."""
+        self.labels = Weights(classes, weight)
+        self.y_sum, self.least = float(weight[-1]), 0.0
+
     def add(self, other: Known) -> None:
         total = self.total + other.total
         if total > 0:

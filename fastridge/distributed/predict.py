@@ -13,7 +13,7 @@ from ..data.check import check_target
 from ..data.parts import Part, Sum, is_lazy, row_count, run_task
 from ..solvers.glm.options import check_offset
 from .given import parts_of
-from .sums import Totals, column, refuse_others, weights_of_rows
+from .sums import Totals, column, refuse_others, require_weight, weights_of_rows
 
 _NULL_PASSES = 30
 _NULL_TOL = 1e-16  # Newton's decrement, relative to the deviance, at the end
@@ -176,22 +176,15 @@ def _null_deviance(parts: Any, loss: Any, mean: float, total: float) -> float:
     return 2.0 * max(float(best), 0.0)
 
 
-def _require_weight(total: float) -> None:
-    if not total > 0:
-        raise ValueError(
-            "sample_weight is zero for every sample; expected at least one positive weight."
-        )
-
-
 def score_parts(estimator: Any, X: Any, given: dict[str, Any]) -> float:
     """Return the score of data in parts: accuracy, or the share of the deviance explained."""
     parts = parts_of(X, **given)
     if estimator._estimator_type == "classifier":
         right, total = parts.sum(right_of, estimator).values
-        _require_weight(total)
+        require_weight(total)
         return float(right / total)
     total, n, weighted, has_offset = parts.sum(means_of, estimator).values
-    _require_weight(total)
+    require_weight(total)
     if has_offset:
         mean = weighted / total
         left, _ = parts.sum(deviances_of, estimator, mean).values

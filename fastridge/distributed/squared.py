@@ -28,6 +28,7 @@ from .sums import (
     class_weights,
     fold_moments_of,
     moments_of,
+    require_weight,
     too_wide,
     weights_of,
 )
@@ -47,10 +48,7 @@ def moments(parts: Parts, max_memory: float | None, targets: Targets | None = No
 
 
 def _with_weight(parts: Parts, total: Moments) -> Moments:
-    if not total.total_weight > 0:
-        raise ValueError(
-            "sample_weight is zero for every sample; expected at least one positive weight."
-        )
+    require_weight(total.total_weight)
     if total.feature_names is None:
         total.feature_names = parts.names
     return total
@@ -103,10 +101,7 @@ def _moments_or_columns(estimator: Any, parts: Parts, targets: Targets | None) -
         return moments(parts, estimator.max_memory, targets)
     if isinstance(found, MomentSum):
         return _with_weight(parts, found.parts[0])
-    if not found.total > 0:
-        raise ValueError(
-            "sample_weight is zero for every sample; expected at least one positive weight."
-        )
+    require_weight(found.total)
     return found
 
 

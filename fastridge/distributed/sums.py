@@ -36,6 +36,20 @@ class Weights(Sum):
         self.labels = labels
         self.weight = np.bincount(code, weight, len(labels)).astype(np.float64)
 
+    def of(self, classes: NDArray[Any], factors: Array | None) -> Array:
+        """Return the weight of each class, of which the labels are some, times its factor."""
+        weight = np.zeros(len(classes))
+        weight[np.searchsorted(classes, self.labels)] = self.weight
+        return weight if factors is None else weight * factors
+
+
+def require_weight(total: float) -> None:
+    """Refuse data without weight."""
+    if not total > 0:
+        raise ValueError(
+            "sample_weight is zero for every sample; expected at least one positive weight."
+        )
+
 
 class Totals(Sum):
     """Sums of arrays or numbers."""
