@@ -25,7 +25,7 @@ from .choose import choose_solver
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .options import Options, check_start
 from .path import DescentPath
-from .problem import DescentProblem, by_columns
+from .problem import DescentProblem, by_columns, penalty_of
 from .result import ElasticNetPath, ElasticNetResult, PathStep
 
 # Number of elements of data up to which a Gram matrix takes less time than moments would.
@@ -415,7 +415,7 @@ def _step(problem, path, alpha, converged, dtype, l1, l2, total):
     step.n_iter, step.converged = path.n_iter, converged
     live = np.flatnonzero(path.u)
     u = path.u[live]
-    penalty = float(l1[live] @ np.abs(u)) + 0.5 * float(l2[live] @ u**2)
+    penalty = penalty_of(l1[live], l2[live], u)
     error = 2.0 * max(path.objective - penalty, 0.0)
     step.r2 = 1.0 - error / problem.yy if problem.yy > 0 else 1.0
     step.residual = total * error

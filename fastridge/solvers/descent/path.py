@@ -31,6 +31,7 @@ import numpy as np
 from ..._descent import Descent
 from ...systems.blas import limited, one_thread_for
 from .line import PathLine
+from .problem import penalty_of
 from .working_set import WorkingSet
 
 # Share of the last penalty below which the strong rule keeps too much.
@@ -61,11 +62,6 @@ _LOOSE = 0.3
 
 # Relative gap above which the kernel's own is trusted.
 _ROUNDING = 1e-8
-
-
-def _penalty(u, l1, l2):
-    """Return sum_j l1_j |u_j| + l2_j u_j^2 / 2."""
-    return float(l1 @ np.abs(u)) + 0.5 * float(l2 @ u**2)
 
 
 class DescentPath(WorkingSet):
@@ -153,7 +149,7 @@ class DescentPath(WorkingSet):
             rr_here = float(r @ r) / q.n if q.weight is None else float(q.weight @ r**2)
             g, yr, rr = q.products(q.residual(at))
         self.v, self.dual_products = g, (yr, rr)
-        self.objective = 0.5 * rr_here + _penalty(self.u, l1, l2)
+        self.objective = 0.5 * rr_here + penalty_of(l1, l2, self.u)
         self.gap = max(self.objective - self._dual_value(l1, l2), 0.0)
         if self.gap <= tol:
             self.u_dual[:] = at
@@ -171,7 +167,7 @@ class DescentPath(WorkingSet):
             return
         live, step = found
         before, l1, l2 = self.u[live], l1[live], l2[live]
-        added = _penalty(before, l1 - self.last_l1[live], l2 - self.last_l2[live])
+        added = penalty_of(l1 - self.last_l1[live], l2 - self.last_l2[live], before)
         if not self._step(live, step, l1, l2) <= self.objective + added:
             self._step(live, -step, l1, l2)
             self.u[live] = before
@@ -191,7 +187,7 @@ class DescentPath(WorkingSet):
         else:
             r = q.residual(self.u)
             rr = float(q.rows.inner(r, r))
-        return 0.5 * max(rr, 0.0) + _penalty(self.u[live], l1, l2)
+        return 0.5 * max(rr, 0.0) + penalty_of(l1, l2, self.u[live])
 
     def _is_zero(self):
         return self.at_zero or not self.u.any()

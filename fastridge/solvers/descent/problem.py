@@ -30,6 +30,7 @@ enforcing penalties", JMLR 18, 2017.
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -378,6 +379,11 @@ class DescentProblem:
         A.copy_columns(np.arange(self.p, dtype=np.int32), out)
         out *= np.sqrt(self.weight * self.n)
         return Matrix.from_dense(out.T, True)
+
+
+def penalty_of(l1: Any, l2: Any, u: Any) -> float:
+    """Return sum_j l1_j |u_j| + l2_j u_j^2 / 2."""
+    return float(l1 @ np.abs(u)) + 0.5 * float((l2 * u) @ u)
 
 
 def by_columns(A: Matrix) -> Matrix:

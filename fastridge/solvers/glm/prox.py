@@ -36,11 +36,11 @@ from numpy.typing import NDArray
 
 from ..._matrix import Matrix
 from ...systems.blas import limited, one_thread_for
-from ..descent.problem import by_columns
+from ..descent.problem import by_columns, penalty_of
 from .newton import Solution
 from .problem import Array, GLMProblem, State
 from .prox_dual import Dual
-from .prox_model import WeightedModel, penalty_of
+from .prox_model import WeightedModel
 from .prox_screen import NEAR, Screen
 
 _EPS = float(np.finfo(np.float64).eps)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..._border import column_border, gram_border
 from ..._descent import Descent
 from ..._matrix import Matrix
+from ..descent.problem import penalty_of
 from .problem import Array, GLMProblem, State
 from .prox_dual import sizes_of
 
@@ -408,8 +409,3 @@ class WeightedModel:
                 return new, theta, -slope
             t *= 0.5 if math.isfinite(new.objective) else 0.1
         return None
-
-
-def penalty_of(l1: Array, l2: Array, u: Array) -> float:
-    """Return the penalty of coefficients."""
-    return float(l1 @ np.abs(u)) + 0.5 * float((l2 * u) @ u)
