@@ -74,7 +74,7 @@ def dual_descent(problem: GLMProblem, tol: float, most: int) -> Solution:
     b, seed, used = problem.null_intercept, _SEED, 0
     live = np.flatnonzero(s > 0).astype(np.int32)
     goal, share = tol * problem.null_objective, _LEFT
-    best = _ended(problem, problem.null, np.inf, 0, tol)
+    best = _ended(problem, problem.null, problem.null_objective, 0, tol)
     while True:
         b, more, seed = descend(
             rows, live, y, s, offset, d, unit, rho, q, z, mu, v, b, seed, share * goal, most - used
