@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .data.parameters import check_count
 
 _CLASSES = ("Ridge", "RidgeClassifier", "RidgeCV", "RidgeClassifierCV")
@@ -49,8 +51,9 @@ def memory_estimate(
     TypeError
         If the estimator is of another class, or a number is not an integer.
     ValueError
-        If a number is not positive, for another storage, for parameters that `fit` refuses, and for
-        bounds, a prior mean or a penalty matrix, whose memory depends on their values.
+        If a number is not positive or n_nonzero exceeds the elements of X, for another storage, for
+        parameters that `fit` refuses, and for bounds, a prior mean or a penalty matrix, whose
+        memory depends on their values.
 
     See Also
     --------
@@ -84,6 +87,8 @@ def memory_estimate(
     n, p = check_count("n_samples", n_samples), check_count("n_features", n_features)
     k = check_count("n_targets", n_targets)
     nnz = None if n_nonzero is None else check_count("n_nonzero", n_nonzero)
+    if nnz is not None and nnz > n * p:
+        raise ValueError(f"n_nonzero is {nnz}; expected at most n_samples * n_features = {n * p}.")
     if storage not in ("csr", "csc"):
         raise ValueError(f"storage is {storage!r}; expected 'csr' or 'csc'.")
     for given in ("prior_mean", "penalty_matrix", "lower", "upper", "validation"):
@@ -112,8 +117,8 @@ def _solvers(estimator: Any, n: int, p: int, k: int, nnz: int | None, kind: str)
     if hasattr(estimator, "cv"):
         way = estimator._kind()
         alphas = estimator.alphas
-        m = 1 if alphas is None or isinstance(alphas, str) or not hasattr(alphas, "__len__") else 0
-        count = estimator.n_alphas if m else len(alphas)
+        automatic = alphas is None or isinstance(alphas, str)
+        count = estimator.n_alphas if automatic else np.size(alphas)
         if way == "loo":
             return cost.left_out_memory(n, p, nnz, kind, count * k * n)
         if way == "gcv":

@@ -17,6 +17,7 @@ from fastridge import Lasso, Ridge, RidgeCV, memory_estimate
         ((Ridge(), 10.5, 10), {}, "n_samples must be an integer; got 10.5"),
         ((Ridge(), 10, 0), {}, "n_features must be at least 1; got 0"),
         ((Ridge(), 10, 10), {"n_targets": 0}, "n_targets must be at least 1"),
+        ((Ridge(), 10, 10), {"n_nonzero": 101}, "n_nonzero is 101; expected at most .* = 100"),
         ((Ridge(), 10, 10), {"storage": "coo"}, "storage is 'coo'; expected 'csr' or 'csc'"),
         ((Ridge(positive=True), 10, 10), {}, "the estimator has positive=True"),
         ((Ridge(lower=0.0), 10, 10), {}, "the estimator has lower, which is not covered"),
@@ -34,3 +35,10 @@ def test_a_larger_problem_takes_more_and_a_limit_less():
     assert memory_estimate(Ridge(max_memory=1e6), 5000, 2000) < many
     assert memory_estimate(RidgeCV(), 5000, 500) > few
     assert memory_estimate(Ridge(), 5000, 500, n_targets=100) > few
+
+
+def test_one_penalty_counts_once_however_it_is_given():
+    one = memory_estimate(RidgeCV([1.0], cv="loo"), 5000, 50)
+    for alphas in (1.0, np.array(1.0)):
+        assert memory_estimate(RidgeCV(alphas, cv="loo"), 5000, 50) == one
+    assert memory_estimate(RidgeCV(np.ones(30), cv="loo"), 5000, 50) > one
