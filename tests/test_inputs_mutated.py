@@ -184,5 +184,8 @@ def test_predictions_of_data_that_is_not_aligned(cls):
     X = np.random.default_rng(0).standard_normal((N, P))
     model = cls().fit(X, np.arange(N) % 2)
     unaligned = np.zeros(8 * N * P + 1, dtype=np.uint8)[1:].view(np.float64).reshape(N, P)
+    by_column = unaligned.reshape(P, N).T
+    by_column[:] = X
+    np.testing.assert_array_equal(model.predict(by_column), model.predict(np.asfortranarray(X)))
     unaligned[:] = X
-    np.testing.assert_allclose(model.predict(unaligned), model.predict(X), rtol=1e-12)
+    np.testing.assert_array_equal(model.predict(unaligned), model.predict(X))

@@ -371,6 +371,14 @@ def test_files_that_do_not_fit_together_are_refused(field, value, words):
         fastridge.load(io.BytesIO(saved(moments, checked=False)))
 
 
+def test_no_target_of_features_is_refused():
+    moments = Moments(*made()[:2])
+    moments.cross = moments.cross[:, :0]
+    moments.yy = moments._y_shift = moments._y_offset = np.zeros(0)
+    with pytest.raises(ValueError, match="number of targets must be at least 1"):
+        round_trip(moments)
+
+
 @pytest.mark.parametrize("name", linear_model.__all__)
 def test_estimators_point_to_where_moments_go(name):
     X, y = np.eye(4), np.arange(4.0)

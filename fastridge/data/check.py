@@ -127,7 +127,7 @@ def check_design(
     _check_shape(values.shape, name, n_features, min_samples, caller)
     flags = values.flags.num
     if not (flags & ALIGNED and flags & CONTIGUOUS):
-        values = np.array(values, order="C", copy=True)
+        values = np.array(values, order="A", copy=True)
     names = column_names(X)
     # check data frames here: solvers could not name the column in the message
     if (finite or names is not None) and not all_finite(values):

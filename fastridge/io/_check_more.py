@@ -357,6 +357,8 @@ def _moments(fields: Fields, known: Dimensions) -> None:
     require(fields["_dtype"] in ("float32", "float64"), "_dtype", "float32 or float64")
     require(fields["_y_ndim"] in (1, 2), "_y_ndim", "1 or 2")
     require(fields["_y_ndim"] == 2 or known["k"] <= 1, "_y_ndim", "2 for several targets")
+    of_none = all(fields[name].shape == (0, 0) for name in ("gram", "cross"))
+    require(known["k"] or of_none, "the number of targets", "at least 1 where there are features")
     weight = fields["total_weight"]
     require(0 <= weight < np.inf, "total_weight", "a finite number of at least 0")
     least = min(np.diagonal(fields["gram"]).min(initial=0.0), fields["yy"].min(initial=0.0))
@@ -434,7 +436,7 @@ def check_fields(name: str, fields: Mapping[str, Any]) -> None:
     known = check(fields, FIELDS[name])
     # arrays without elements may have an axis of any length
     empty = any(0 in np.ravel(known.get(axis, ())) for axis in ("?t", "k"))
-    require(not empty, "the number of targets", "at least 1")
+    require(not empty or name == "Moments", "the number of targets", "at least 1")
     more = MORE.get(name)
     if more is not None:
         more(fields, known)

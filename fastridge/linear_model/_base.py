@@ -309,12 +309,13 @@ class Estimator:
             and X.ndim == 2
             and X.shape[1] == self.n_features_in_
             and 0 < X.size <= _SMALL
-            and (flags := X.flags.num) & CONTIGUOUS
-            and flags & ALIGNED
             and "feature_names_in_" not in self.__dict__
-            and all_finite(X)
         ):
-            return X @ coef.T + self.intercept_
+            flags = X.flags.num
+            if not (flags & CONTIGUOUS and flags & ALIGNED):
+                X = X.copy(order="A")
+            if all_finite(X):
+                return X @ coef.T + self.intercept_
         self._check_feature_names(X)
         A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
         values = A.dot(coef.T.astype(np.float64, order="F", copy=False))
