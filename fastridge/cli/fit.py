@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -188,7 +189,7 @@ def _left_out(options: Any, found: Any) -> set[str]:
                 left.add(name)
             else:
                 say(
-                    f"warning: {name} has no name in the first line: --exclude {name!r} if it"
+                    f"warning: {name} has no name in the first line: --exclude {quote(name)} if it"
                     " numbers the rows."
                 )
     return left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -182,21 +183,22 @@ def make_columns(columns: Iterable[Summary], impute: bool) -> list[dict[str, Any
     for column in columns:
         if column.kind == "date":
             raise CommandError(
-                f"column {column.name!r} holds dates: --exclude {column.name}, and add columns of"
-                " numbers or texts made from it, such as the weekday or the days since a first one."
+                f"column {column.name!r} holds dates: --exclude {quote(column.name)}, and add"
+                " columns of numbers or texts made from it, such as the weekday or the days since a"
+                " first one."
             )
         if column.kind == "other":
             raise CommandError(
                 f"column {column.name!r} is of type {column.levels[0]}; expected numbers or texts:"
-                f" --exclude {column.name}."
+                f" --exclude {quote(column.name)}."
             )
         count = column.missing
-        if count and not impute:
-            raise CommandError(_advice(column.name, count))
         if count == column.rows:
             raise CommandError(
-                f"column {column.name!r} has no values at all: --exclude {column.name}."
+                f"column {column.name!r} has no values at all: --exclude {quote(column.name)}."
             )
+        if count and not impute:
+            raise CommandError(_advice(column.name, count))
         fill = column.mean if column.kind == "number" and impute else None
         found.append(
             {
@@ -215,7 +217,7 @@ def make_columns(columns: Iterable[Summary], impute: bool) -> list[dict[str, Any
 def _advice(name: str, count: int) -> str:
     return (
         f"column {name!r} has {count:,} missing value(s): --impute mean puts the mean in their"
-        f" place with an indicator column, --exclude {name} leaves the column out."
+        f" place with an indicator column, --exclude {quote(name)} leaves the column out."
     )
 
 
