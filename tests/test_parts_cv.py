@@ -249,6 +249,31 @@ def test_what_needs_the_rows_is_refused_before_a_pass(model, message):
     assert chunks.n_passes == 0
 
 
+def test_labels_of_groups_are_named():
+    def read():
+        for groups in (np.arange(100), np.array(["a", "b"]).repeat(50)):
+            yield {"X": X0[:100], "y": Y0[:100], "groups": groups}
+
+    with pytest.raises(ValueError, match=r"part 1: groups has labels of dtype"):
+        fastridge.RidgeCV(GCV, cv=3).fit(Chunks(read))
+
+
+@pytest.mark.parametrize("cv", [1, 0, -3, True])
+@pytest.mark.parametrize("groups", [None, np.arange(len(Y0)) % 7], ids=["", "groups"])
+def test_fewer_than_two_folds_are_refused(cv, groups):
+    labels = np.where(Y0.mean() < Y0, "a", "b")
+    for model, y in (
+        (fastridge.RidgeCV(GCV, cv=cv), Y0),
+        (fastridge.RidgeCV(GCV, cv=cv, prior_mean=np.ones(P)), Y0),
+        (fastridge.RidgeClassifierCV(GCV, cv=cv), labels),
+        (glm(cv=cv), targets(Y0, "counts")),
+        (logistic(cv=cv), labels),
+    ):
+        chunks = Chunks.arrays(X0, y, groups=groups, rows=100)
+        with pytest.raises(ValueError, match=f"cv is {cv}; expected at least 2 folds"):
+            model.fit(chunks)
+
+
 @pytest.mark.parametrize("cv", [GroupKFold(3), StratifiedKFold(3)])
 def test_splitters_that_need_more_than_the_number_of_rows_are_refused(cv):
     groups = np.arange(len(Y0)) % 7

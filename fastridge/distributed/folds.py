@@ -14,6 +14,17 @@ from ..model_selection._hashed import HashedKFold
 from ..model_selection._splits import whole_groups
 from .sums import ClassFolds, Count, GroupFolds, HashedRows, LabelCounts, Targets, count_of
 
+FOLDS = 5  # where cv is None
+
+
+def fold_count(cv: Any) -> int:
+    """Return the number of folds of an int; of others, which tell later, the default."""
+    if not isinstance(cv, Integral):
+        return FOLDS
+    if isinstance(cv, bool) or cv < 2:
+        raise ValueError(f"cv is {cv}; expected at least 2 folds.")
+    return int(cv)
+
 
 def make_folds(
     parts: Parts,
@@ -42,6 +53,7 @@ def make_folds(
     ValueError
         If `cv` is not as described.
     """
+    fold_count(cv)
     if isinstance(cv, HashedKFold):
         if parts.in_order:
             return cv.n_splits, HashedRows(cv, None), None
@@ -58,9 +70,9 @@ def make_folds(
                 raise ValueError(f"groups has {len(labels)} groups; expected at least cv={cv}.")
             return int(cv), GroupFolds(labels, whole_groups(weight, int(cv))), None
     n = sum(lengths)
-    if isinstance(cv, Integral) and not isinstance(cv, bool):
+    if isinstance(cv, Integral):
         count = int(cv)
-        if not 2 <= count <= n:
+        if count > n:
             raise ValueError(f"cv is {count} for {n} samples; expected 2 to n_samples={n}.")
         sizes = np.full(count, n // count)
         sizes[: n % count] += 1
@@ -81,10 +93,11 @@ def class_folds(
     parts: Parts, cv: Any, labels: LabelCounts, targets: Targets | None = None
 ) -> tuple[int, Any, Any]:
     """Return folds as `make_folds` does, for classes: an int is stratified where no groups are."""
-    if not isinstance(cv, Integral) or isinstance(cv, bool) or labels.has_groups:
+    fold_count(cv)
+    if not isinstance(cv, Integral) or labels.has_groups:
         return make_folds(parts, cv, labels.lengths, labels.has_groups, targets)
     count, n = int(cv), sum(labels.lengths)
-    if not 2 <= count <= n:
+    if count > n:
         raise ValueError(f"cv is {count} for {n} samples; expected 2 to n_samples={n}.")
     classes, first, before, sizes = labels.by_class()
     if sizes.max() < count:

@@ -18,11 +18,10 @@ from ..losses import LOGISTIC, MULTINOMIAL, Loss
 from ..model_selection._search import Scoring
 from ..solvers.descent.options import check_alphas
 from ..solvers.ridge.options import bounds
-from .folds import class_folds, make_folds
+from .folds import FOLDS, class_folds, make_folds
 from .glm import GLM, Found
 from .glm_cv import Folds, GLMPartsSearch
 from .glm_sums import Data, Known, known_of
-from .squared import FOLDS
 from .sums import LabelCounts, class_weights, label_counts_of, require_weight, weights_of
 
 _LARGEST = 1e300  # bound on alpha, for a tiny C

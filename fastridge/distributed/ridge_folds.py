@@ -21,9 +21,9 @@ from ..moments import Moments
 from ..solvers.ridge.moments import solve_moments
 from ..solvers.ridge_path.folds import Folds, RidgeErrors
 from .fold_paths import LARGE, FoldPath
-from .folds import class_folds, make_folds
+from .folds import class_folds, fold_count, make_folds
 from .left_out import LeftOutSearch
-from .squared import FOLDS, FoldTask, fit_folds, moments, require_memory, standing_rows
+from .squared import FoldTask, fit_folds, moments, require_memory, standing_rows
 from .sums import (
     LabelCounts,
     Targets,
@@ -223,7 +223,7 @@ def fit_ridge_cv(estimator: Any, parts: Parts) -> None:
     folds = None
     if estimator._kind() == "folds":
         # too many columns are refused before rows are counted
-        require_memory(parts, estimator.max_memory, _fold_count(estimator.cv))
+        require_memory(parts, estimator.max_memory, fold_count(estimator.cv))
         folds = make_folds(parts, estimator.cv)
     _search(estimator, parts, None, folds, scoring)
 
@@ -231,7 +231,7 @@ def fit_ridge_cv(estimator: Any, parts: Parts) -> None:
 def fit_labels_cv(estimator: Any, parts: Parts) -> None:
     """Fit a ridge classifier that chooses its penalty."""
     _refuse(estimator, "accuracy")
-    require_memory(parts, estimator.max_memory, _fold_count(estimator.cv))
+    require_memory(parts, estimator.max_memory, fold_count(estimator.cv))
     counts: LabelCounts = parts.sum(label_counts_of)
     if counts.weights is None:
         raise ValueError("X has no rows in any part; expected at least one.")
@@ -245,10 +245,6 @@ def fit_labels_cv(estimator: Any, parts: Parts) -> None:
     scoring = Scoring(loss, estimator.scoring, default, False, None, None, np.arange(0))
     _search(estimator, parts, targets, folds, scoring)
     estimator.classes_, estimator.indicator_ = classes, None
-
-
-def _fold_count(cv: Any) -> int:
-    return cv if isinstance(cv, int) else FOLDS
 
 
 def _refuse(estimator: Any, *more: str) -> None:

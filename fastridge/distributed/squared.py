@@ -8,6 +8,7 @@ root of the centred sums is rotated so that its rows have the mean 0.
 from __future__ import annotations
 
 import copy
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..moments import Moments
 from ..solvers.ridge.moments import gram_root
 from ..solvers.ridge.options import SOLVERS
 from ..systems.cost import ALWAYS, default_memory
-from .folds import make_folds
+from .folds import FOLDS, fold_count, make_folds
 from .given import parts_of
 from .sums import (
     MomentSum,
@@ -38,7 +39,6 @@ Array = NDArray[np.float64]
 
 # columns beyond which passes over few rows cost less than their moments, and how few rows those are
 _WIDE, _FEW = 4000, 0.25
-FOLDS = 5  # where cv is None
 
 
 def moments(parts: Parts, max_memory: float | None, targets: Targets | None = None) -> Moments:
@@ -148,8 +148,8 @@ def fit_folds(estimator: Any, parts: Parts) -> None:
             " a number of folds or a splitter."
         )
     memory = getattr(estimator, "max_memory", None)
-    if isinstance(cv, int) or cv is None:
-        require_memory(parts, memory, cv or FOLDS)
+    if isinstance(cv, Integral) or cv is None:
+        require_memory(parts, memory, fold_count(cv))
     count, shared, each = make_folds(parts, FOLDS if cv is None else cv)
     task = FoldTask(count, shared, require_memory(parts, memory, count), None)
     folds = parts.sum(task, each=each).parts

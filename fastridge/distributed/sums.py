@@ -19,16 +19,19 @@ Array = NDArray[np.float64]
 
 
 class Weights(Sum):
-    """Total weight of each label."""
+    """Total weight of each label of an argument."""
 
-    def __init__(self, labels: NDArray[Any], weight: NDArray[np.float64]) -> None:
-        self.labels, self.weight = labels, weight
+    def __init__(
+        self, labels: NDArray[Any], weight: NDArray[np.float64], argument: str = "y"
+    ) -> None:
+        self.labels, self.weight, self.argument = labels, weight, argument
 
     def add(self, other: Weights) -> None:
         if (self.labels.dtype.kind in "US") != (other.labels.dtype.kind in "US"):
             raise ValueError(
-                f"y has labels of dtype {self.labels.dtype} in one part and {other.labels.dtype} in"
-                " another; expected strings in all parts, or numbers in all."
+                f"{self.argument} has labels of dtype {self.labels.dtype} in one part and"
+                f" {other.labels.dtype} in another; expected strings in all parts, or numbers in"
+                " all."
             )
         joined = np.concatenate([self.labels, other.labels])
         labels, code = np.unique(joined, return_inverse=True)
@@ -171,7 +174,7 @@ def weights_of(part: Part, field: str, weighted: bool) -> Weights | None:
     values = labels_of(part, n) if field == "y" else column(getattr(part, field), n, field)
     labels, code = np.unique(values, return_inverse=True)
     weight = weights_of_rows(part, n) if weighted else None
-    return Weights(labels, np.bincount(code, weight, len(labels)).astype(np.float64))
+    return Weights(labels, np.bincount(code, weight, len(labels)).astype(np.float64), field)
 
 
 def weights_of_rows(part: Part, n: int) -> NDArray[np.float64] | None:
