@@ -37,8 +37,8 @@ def gradient(X, y, codes, alpha, d, weight, fit_intercept):
     for g in np.unique(codes[d > 0]):
         if np.isinf(alpha[g]):
             continue
-        K = (Z * np.where(codes == g, inverse, 0.0)) @ Z.T
-        fitted, dof = left * (u @ P @ K @ P @ u) / whole, np.trace(P @ K)
+        F = (Z * np.sqrt(inverse))[:, codes == g]
+        fitted, dof = left * ((F.T @ P @ u) ** 2).sum() / whole, ((P @ F) * F).sum()
         out.append(abs(fitted - dof) / (fitted + dof))
     return max(out)
 
