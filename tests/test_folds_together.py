@@ -11,6 +11,7 @@ from fastridge._matrix import Matrix
 from fastridge.data.check import check_design
 from fastridge.losses import loss_of
 from fastridge.solvers.glm import folds, together
+from fastridge.solvers.glm.dual_descent import DualDescent
 from fastridge.solvers.glm.together import parts_of
 
 STORAGES = {
@@ -47,6 +48,7 @@ class Folds:
 def shared(monkeypatch):
     """Share passes for small data too; return the groups of folds that did."""
     monkeypatch.setattr(together, "_LEAST", 0)
+    monkeypatch.setattr(together, "_THIN", 0)
     ran = []
     solve = folds.TogetherPath.solve
 
@@ -144,6 +146,30 @@ def test_folds_of_sparse_wide_data(shared, loss, fit_intercept):
     compare(sp.csr_array(X), y, loss, [1.0, 0.1, 1e-2, 1e-3], 5, fit_intercept=fit_intercept)
     (path,) = shared
     assert not path.states.direct
+
+
+@pytest.mark.parametrize("form", ["csr", "csc"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_folds_of_many_columns_go_by_dual_descent(shared, monkeypatch, fit_intercept, form):
+    monkeypatch.setattr(together, "_THIN", 16)
+    ran = []
+    solve = DualDescent.solve
+
+    def noted(self, tol, most, state=None):
+        found = solve(self, tol, most, state)
+        ran.append((len(self.past), found.converged))
+        return found
+
+    monkeypatch.setattr(DualDescent, "solve", noted)
+    X, y = data(3, 60, 400, density=0.1)
+    rng = np.random.default_rng(1)
+    weight, offset = rng.integers(0, 3, 60).astype(float), rng.standard_normal(60)
+    options = {"weight": weight, "offset": offset, "fit_intercept": fit_intercept}
+    compare(STORAGES[form](X), y, "logistic", [1.0, 0.3, 0.1, 1e-2, 1e-3], 5, **options)
+    assert not shared
+    # each fold goes on from its own past
+    assert [k for k, _ in ran[:25]] == [1, 2, 3, 3, 3] * 5
+    assert all(met for _, met in ran)
 
 
 def test_scales_too_wide_for_float32(shared):

@@ -11,7 +11,8 @@ from fastridge import _dual, reference
 from fastridge._matrix import Matrix
 from fastridge.data.check import check_design
 from fastridge.losses import loss_of
-from fastridge.solvers.glm.dual_descent import MOST_PASSES, dual_descent
+from fastridge.solvers.glm.ahead import shares_ahead
+from fastridge.solvers.glm.dual_descent import MOST_PASSES, DualDescent
 
 
 def data(n=60, p=90, seed=0, density=0.2):
@@ -146,11 +147,13 @@ def test_its_passes_are_at_most_max_iter(monkeypatch):
     X, y, *_ = data(n=300, p=2000, density=0.02)
     asked = []
 
-    def recorded(problem, tol, most):
-        asked.append(most)
-        return dual_descent(problem, tol, most)
+    solve = DualDescent.solve
 
-    monkeypatch.setattr("fastridge.solvers.glm.minimise.dual_descent", recorded)
+    def recorded(self, tol, most, state=None):
+        asked.append(most)
+        return solve(self, tol, most, state)
+
+    monkeypatch.setattr(DualDescent, "solve", recorded)
     for max_iter in (40, 1000):
         fastridge.glm(X, y, "logistic", 1e-3, max_iter=max_iter)
     assert asked == [40, MOST_PASSES]
@@ -249,3 +252,105 @@ def test_the_kernel_refuses_wrong_arrays():
     for name in ("v", "d"):
         with pytest.raises(ValueError, match=f"{name}: expected 90"):
             run(**{name: np.ones(59)})
+
+
+def dual_path(X, y, alphas, **options):
+    return fastridge.glm_path(
+        X, y, "logistic", l1_ratio=0.0, alphas=alphas, solver="dual-descent", **options
+    )
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_paths_are_the_fits_of_their_penalties(standardize):
+    X, y, s, o, f = data()
+    options = {"sample_weight": s, "offset": o, "penalty_factor": f, "standardize": standardize}
+    options |= {"tol": 1e-7, "max_iter": 2000}
+    # far from even, and with a penalty twice
+    alphas = [10.0, 1.0, 0.99, 0.9, 0.9, 0.1, 1e-3]
+    path = dual_path(X, y, alphas, **options)
+    assert path.converged.all()
+    for k, alpha in enumerate(alphas):
+        want = fastridge.glm(X, y, "logistic", alpha, solver="newton", **options)
+        assert_allclose(path.coef[k], want.coef, rtol=0, atol=1e-5 * np.abs(want.coef).max())
+        assert_allclose(path.intercept[k], want.intercept, rtol=0, atol=1e-5)
+        assert path.objective[k] - want.objective <= path.dual_gap[k] + 1e-14
+
+
+def test_paths_take_fewer_passes_than_fits():
+    X, y, *_ = data(n=300, p=2000, density=0.02)
+    alphas = np.geomspace(1.0, 1e-4, 15)
+    path = dual_path(X, y, alphas, max_iter=500)
+    cold = [
+        fastridge.glm(X, y, "logistic", a, solver="dual-descent", max_iter=500).n_iter
+        for a in alphas
+    ]
+    assert path.n_iter.sum() < 0.7 * sum(cold)
+    chosen = fastridge.glm_path(X, y, "logistic", l1_ratio=0.0, alphas=alphas)
+    assert chosen.solver == "dual-descent"
+    assert (chosen.coef == path.coef).all()
+
+
+def test_a_path_goes_on_with_another_solver_where_passes_gain_little(monkeypatch):
+    X, y, *_ = data(n=300, p=2000, density=0.02)
+    rows = np.where(np.arange(300) % 7 == 0, 300.0, 1.0)
+    X = sp.csr_array(sp.diags_array(rows) @ X)
+    asked = []
+    solve = DualDescent.solve
+
+    def noted(self, *args):
+        found = solve(self, *args)
+        asked.append(found.converged)
+        return found
+
+    monkeypatch.setattr(DualDescent, "solve", noted)
+    alphas = np.geomspace(0.1, 1e-4, 6)
+    path = fastridge.glm_path(X, y, "logistic", l1_ratio=0.0, alphas=alphas, tol=1e-6)
+    assert path.converged.all()
+    assert path.solver == "newton-cg"
+    # once slow, it is not asked again
+    assert asked.count(False) == 1
+    assert not asked[-1]
+    for k, alpha in enumerate(alphas):
+        best = fastridge.glm(X, y, "logistic", alpha, tol=1e-8, solver="newton-cg")
+        assert path.objective[k] - best.objective <= path.dual_gap[k] + 1e-15
+
+
+def test_starts():
+    X, y, s, o, f = data()
+    options = {"sample_weight": s, "offset": o, "penalty_factor": f, "max_iter": 1000}
+    for standardize in (False, True):
+        options["standardize"] = standardize
+        for solver in ("auto", "dual-descent"):
+            options["solver"] = solver
+            near = fastridge.glm(X, y, "logistic", 0.01, tol=1e-6, **options)
+            start = {"coef_init": near.coef, "intercept_init": near.intercept}
+            again = fastridge.glm(X, y, "logistic", 0.01, **start, **options)
+            assert again.converged
+            if solver == "dual-descent":
+                assert again.n_iter == 0
+            # a start that is worse than none
+            bad = {"coef_init": -100.0 * near.coef, "intercept_init": 50.0}
+            cold = fastridge.glm(X, y, "logistic", 0.011, **options)
+            for given in (start, bad):
+                found = fastridge.glm(X, y, "logistic", 0.011, **given, **options)
+                assert found.converged
+                assert_allclose(found.coef, cold.coef, rtol=0, atol=1e-3 * abs(cold.coef).max())
+    model = fastridge.LogisticRegression(C=1.0, warm_start=True, solver="dual-descent")
+    assert model.fit(X, y).n_iter_ > 0
+    assert model.fit(X, y).n_iter_ == 0
+
+
+def test_shares_of_an_extrapolation():
+    assert shares_ahead([3.0], 1.0) == [1.0]
+    assert shares_ahead([1.0, 2.0], 0.5) == [0.0, 1.0]
+    assert shares_ahead([3.0, 2.0, 2.0], 1.0) == [0.0, 0.0, 1.0]
+    assert shares_ahead([3.0, 2.0, 1.0], 1.0) == [0.0, 0.0, 1.0]
+    assert_allclose(shares_ahead([4.0, 2.0], 1.0), [-1.0, 2.0])
+    assert_allclose(shares_ahead([8.0, 4.0, 2.0], 1.0), [1.0, -3.0, 3.0])
+    # no further than twice the last change
+    assert_allclose(shares_ahead([4.0, 2.0], 1e-9), [-2.0, 3.0])
+    # exact for polynomials of the logarithm
+    alphas = [7.0, 3.0, 1.1]
+    u = np.log(alphas)
+    got = shares_ahead(alphas, 0.6) @ (2.0 - u + 0.3 * u**2)
+    assert_allclose(got, 2.0 - np.log(0.6) + 0.3 * np.log(0.6) ** 2)

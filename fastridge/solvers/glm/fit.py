@@ -280,8 +280,7 @@ default="auto"
     max_iter : int, default=100
         Largest number of Newton steps, and of passes over the samples by "dual-descent".
     coef_init : array-like of shape (n_features,) or None, default=None
-        Warm start, for example the solution of a nearby `alpha`; None: the null model. Not used by
-        "dual-descent".
+        Warm start, for example the solution of a nearby `alpha`; None: the null model.
     intercept_init : float, default=0.0
         The intercept that belongs to `coef_init`.
 

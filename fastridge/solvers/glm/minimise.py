@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .choose import choose_solver
-from .dual_descent import MOST_PASSES, dual_descent, suits, supports
+from .dual_descent import MOST_PASSES, DualDescent, suits, supports
 from .newton import Solution, newton
 from .newton_cg import newton_cg
 from .options import Options, require_square
@@ -17,14 +17,21 @@ from .samples import newton_samples
 _CLOSE = 1e-4
 
 
-def minimise(problem: GLMProblem, state: State | None, options: Options) -> Solution:
-    """Run the solver that suits the problem, from a state, or from the null model if None."""
+def minimise(
+    problem: GLMProblem, state: State | None, options: Options, dual: DualDescent | None = None
+) -> Solution:
+    """Run the solver that suits the problem, from a state, or from the null model if None.
+
+    dual: dual descent of earlier penalties.
+    """
     # a gap that overflows is no certificate
     with np.errstate(over="ignore", invalid="ignore"):
-        return _minimise(problem, state, options)
+        return _minimise(problem, state, options, dual or DualDescent(problem))
 
 
-def _minimise(problem: GLMProblem, state: State | None, options: Options) -> Solution:
+def _minimise(
+    problem: GLMProblem, state: State | None, options: Options, dual: DualDescent
+) -> Solution:
     has_kinks = problem.has_l1 or problem.has_bounds
     if has_kinks and options.solver not in ("auto", "prox-newton"):
         raise ValueError(
@@ -43,13 +50,15 @@ def _minimise(problem: GLMProblem, state: State | None, options: Options) -> Sol
                 " sparse data, with a penalty on every feature; expected 'auto', 'newton' or"
                 " 'newton-cg'."
             )
-        return dual_descent(problem, options.tol**2, options.max_iter)
-    if is_auto and solver == "newton-cg" and state is None and suits(problem, options.max_iter):
-        found = dual_descent(problem, options.tol**2, min(MOST_PASSES, options.max_iter))
+        return dual.solve(options.tol**2, options.max_iter, state)
+    is_tried = is_auto and solver == "newton-cg" and not dual.is_slow
+    if is_tried and suits(problem, options.max_iter):
+        found = dual.solve(options.tol**2, min(MOST_PASSES, options.max_iter), state)
         if found.converged:
             return found
-        # far from the minimum, coefficients of dual points are worse starts than zeros
-        state = found.state if found.gap <= _CLOSE * problem.null_objective else None
+        # far from the minimum, coefficients of dual points are worse starts than others
+        if found.gap <= _CLOSE * problem.null_objective:
+            state = found.state
     if solver == "newton-cg":
         first = problem.null if state is None else state
         return newton_cg(problem, first, options.tol**2, options.max_iter)

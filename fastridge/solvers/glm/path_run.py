@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 from ..._matrix import Matrix
 from ...losses import Loss
 from ..descent.grid import LEAST_L1_RATIO, spaced
+from .ahead import reach_ahead
+from .dual_descent import DualDescent
 from .fit import make_problem
 from .minimise import minimise
 from .newton import Solution
@@ -19,17 +20,6 @@ from .problem import Array, GLMProblem, State
 from .prox import ProxNewton
 
 _NULL_TOL = 1e-12
-_MOST_AHEAD = 2.0  # bound on the extrapolation, over the change by the last penalty
-
-
-def reach_ahead(first: float, second: float, alpha: float) -> float:
-    """Return how far to extrapolate the change of the solution from `first` to `second`.
-
-    In log alpha; 0 unless the three penalties fall.
-    """
-    if not 0 < alpha < second < first:
-        return 0.0
-    return min(math.log(second / alpha) / math.log(first / second), _MOST_AHEAD)
 
 
 def spaced_from(first: float, eps: float, n_alphas: int) -> Array:
@@ -43,8 +33,8 @@ def spaced_from(first: float, eps: float, n_alphas: int) -> Array:
 class PathRun:
     """Solutions of one problem for any sequence of alphas, each warm-started from the last.
 
-    Reused along the path are the columns, the working set with its Gram matrix and factor, and the
-    dual point that selects features.
+    Reused along the path are the columns, the working set with its Gram matrix and factor, the
+    dual point that selects features, and the dual points of dual descent.
 
     Attributes
     ----------
@@ -74,6 +64,7 @@ class PathRun:
             self._prox = ProxNewton(problem, columns)
         self.columns = self._prox.columns if self._prox is not None else columns
         self._state: State | None = None
+        self._dual = DualDescent(problem)
         # penalty and coefficients of the last two solutions
         self._past: list[tuple[float, Array, float]] = []
 
@@ -96,7 +87,10 @@ class PathRun:
             state = State(
                 state.u, state.b, state.eta, state.loss, q.penalty(state.u), state.r, state.h
             )
-            found = minimise(q, self._ahead(alpha, state), options)
+            # dual descent extrapolates by itself
+            if not self._dual.past or self._dual.is_slow:
+                state = self._ahead(alpha, state)
+            found = minimise(q, state, options, self._dual)
             self._past = [*self._past[-1:], (alpha, found.state.u, found.state.b)]
         self._state = found.state
         return found

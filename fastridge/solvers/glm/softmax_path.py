@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from . import softmax
+from .ahead import reach_ahead
 from .options import Options
-from .path_run import reach_ahead, spaced_from
+from .path_run import spaced_from
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxSolution, SoftmaxState
 from .softmax_prox import SoftmaxProx
 
