@@ -1,5 +1,7 @@
 """Files of every class: damaged ones are refused or predict, and those of earlier versions load."""
 
+import contextlib
+import copy
 import io
 import os
 import pathlib
@@ -13,7 +15,7 @@ import pytest
 from model_files import archive, identical, npy_header, round_trip, saved
 
 import fastridge
-from fastridge.io import ModelFileError, _check, _classes, _fields
+from fastridge.io import ModelFileError, _check, _classes, _encode, _fields
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -235,6 +237,37 @@ def test_numbers_of_features_allocate_nothing():
             assert tracemalloc.get_traced_memory()[1] < 1 << 20
         finally:
             tracemalloc.stop()
+
+
+@pytest.mark.parametrize("length", [10**9, 10**18, 10**30])
+@pytest.mark.parametrize("name", ["RidgeCV", "ElasticNetCV", "GLMCV", "SGDRegressor", "Pipeline"])
+def test_long_ranges_allocate_nothing(name, length):
+    """Code that checks parameters and attributes makes arrays and lists of ranges."""
+    if name == "Pipeline":
+        pytest.importorskip("sklearn")
+    header, members, _ = model_mutations.source(name)
+    for number in range(len(model_mutations.nodes(header["model"]))):
+        tree = copy.deepcopy(header["model"])
+        container, key = model_mutations.nodes(tree)[number]
+        container[key] = {"range": [0, length, 1]}
+        tracemalloc.start()
+        try:
+            with contextlib.suppress(ModelFileError):
+                fastridge.load(io.BytesIO(archive(tree, members)))
+            assert tracemalloc.get_traced_memory()[1] < 1 << 22, key
+        finally:
+            tracemalloc.stop()
+
+
+def test_ranges_of_the_length_that_files_hold():
+    for length in (_encode.MAX_RANGE, _encode.MAX_RANGE + 1):
+        groups = round_trip(fastridge.GroupRidge([range(1, 1 + length)])).groups
+        assert isinstance(groups[0], range) == (length == _encode.MAX_RANGE)
+        np.testing.assert_array_equal(groups[0], np.arange(1, 1 + length))
+        tree = {"model": ["GroupRidge", {"groups": {"list": [{"range": [0, length, 1]}]}}, {}]}
+        with contextlib.suppress(ModelFileError):
+            assert fastridge.load(io.BytesIO(archive(tree))).groups == [range(length)]
+            assert length == _encode.MAX_RANGE
 
 
 if __name__ == "__main__":

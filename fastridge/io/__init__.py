@@ -20,7 +20,7 @@ integers, finite floats and strings stand for themselves; any other value is an 
 ``{"dict": [[key, value], ...]}``  a dict, in its order
 ``{"loss": [name, {...}]}``        a loss of `fastridge.losses`, as arguments of `loss_of`
 ``{"slice": [start, stop, step]}`` a slice
-``{"range": [start, stop, step]}`` a range
+``{"range": [start, stop, step]}`` a range; a long one is written as an array
 ``{"sparse": [class, shape, a]}``  a matrix of `scipy.sparse` by rows or columns: its data, indices
                                    and indptr
 ``{"dtype": "<f8"}``               a NumPy dtype

@@ -196,7 +196,7 @@ def check_sklearn(model: Any, attributes: Fields) -> None:
     known = check(attributes, {"n_features_in_": "=p", "feature_names_in_?": "names[p]"})
     for name in _EACH.get(type(model).__name__, ()):
         if attributes.get(name) is not None:
-            shape = np.shape(attributes[name])
+            shape = getattr(attributes[name], "shape", None)
             require(shape == (known["p"],), name, f"of shape {(known['p'],)}")
     if hasattr(model, "_validate_params"):
         model._validate_params()

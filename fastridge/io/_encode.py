@@ -18,6 +18,9 @@ from ._classes import class_of, is_of_sklearn, sklearn_class_of, sklearn_state_o
 HEADER = "header.json"
 KINDS = "biufcmMSU"  # array kinds that are plain bytes
 MAX_DEPTH = 32
+
+# Length of a range that a file of any size may hold: code that reads it may make a list of it.
+MAX_RANGE = 1 << 20
 # Bits of the largest integer: fewer digits than the 4,300 that Python reads.
 _MAX_BITS = 14000
 SKOPS = "use skops.io.dump of the package skops, which saves any scikit-learn object"
@@ -79,6 +82,8 @@ def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 
         return {"loss": [value.name, {name: inner(v, name) for name, v in arguments}]}
     if kind is slice:
         return {"slice": [inner(getattr(value, v), v) for v in ("start", "stop", "step")]}
+    if kind is range and value and (value[-1] - value[0]) // value.step >= MAX_RANGE:
+        return inner(np.arange(value.start, value.stop, value.step), "range")
     if kind is range:
         return {"range": [inner(getattr(value, v), v) for v in ("start", "stop", "step")]}
     if is_sparse(value):

@@ -22,7 +22,7 @@ from .._stack import outside
 from ..losses import LOSSES, Loss, loss_of
 from ._check_more import check_learner, check_model, check_sklearn, check_state_dict
 from ._classes import CLASSES, SKLEARN, is_fitted, is_model, load_class, may_be_set, slots_of
-from ._encode import HEADER, KINDS, MAX_DEPTH, TYPES, type_name
+from ._encode import HEADER, KINDS, MAX_DEPTH, MAX_RANGE, TYPES, type_name
 
 FORMAT = "fastridge model"
 FORMAT_VERSION = 1
@@ -68,6 +68,7 @@ class Reader:
         self.name = name
         self.file = file
         self.unread: set[str] = set()
+        self.size = 0
         self.warned = False
 
     def fail(self, found: str, expected: str) -> ModelFileError:
@@ -112,7 +113,7 @@ class Reader:
         if HEADER not in self.unread:
             raise self.fail("a zip archive without header.json", "a fastridge model file")
         self.file.seek(0, os.SEEK_END)
-        size = self.file.tell()
+        self.size = self.file.tell()
         for info in infos:
             if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 0x1:
                 raise self.fail(
@@ -124,9 +125,9 @@ class Reader:
                     "equal sizes",
                 )
         total = sum(info.file_size for info in infos)
-        if total > size:
+        if total > self.size:
             raise self.fail(
-                f"members of {total} bytes in a file of {size}", "at most the size of the file"
+                f"members of {total} bytes in a file of {self.size}", "at most the size of the file"
             )
 
     def _read(self, member: str) -> bytes:
@@ -273,8 +274,12 @@ class Reader:
         return slice(start, stop, step)
 
     def _decode_range(self, content: Any, depth: int) -> range:
-        start, stop, step = self._values(content, depth)
-        return range(start, stop, step)
+        found = range(*self._values(content, depth))
+        longest = max(MAX_RANGE, self.size)
+        # len() would not take a number above 2**63
+        if found and (found[-1] - found[0]) // found.step >= longest:
+            raise self.fail(f"{found} in a file of {self.size} bytes", f"at most {longest} numbers")
+        return found
 
     def _decode_sparse(self, content: Any, depth: int) -> Any:
         from scipy import sparse
