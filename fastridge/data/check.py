@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import all_finite, check_compressed
+from .._checks import all_finite, check_compressed, held
 from .._matrix import Matrix
 from .inputs import (
     FLOAT32,
@@ -111,9 +111,9 @@ def check_design(
             and n >= min_samples
             and p > 0
             and (n_features is None or p == n_features)
-            and (not finite or all_finite(X))
+            and (not finite or all_finite(X := held(X)))
         ):
-            return Matrix.from_dense(X)
+            return Matrix.from_dense(X if finite else held(X))
     if is_sparse(X):
         return _check_sparse(X, name, n_features, min_samples, caller)
     if is_moments(X):
@@ -202,10 +202,13 @@ def recheck(A: Matrix) -> None:
     Raises
     ------
     ValueError
-        If its structure is no longer that of a canonical sparse matrix, or if an array was resized.
+        If its structure is no longer that of a canonical sparse matrix, or if the memory of an
+        array was replaced.
     """
     if A.has_moved():
-        raise ValueError("X has changed during the fit: expected arrays that are not resized.")
+        raise ValueError(
+            "X has changed during the fit: expected arrays whose memory stays in place."
+        )
     if A.is_sparse and A.checked_at is not last_foreign():
         seen = last_foreign()
         n_minor = A.n_rows if A.kind == "csc" else A.n_columns
@@ -307,7 +310,7 @@ def check_target(
     Returns
     -------
     ndarray of shape (n_samples,) or (n_samples, n_targets), dtype float64
-        `y` itself where it is a contiguous float64 vector, or a matrix in F order; else a copy.
+        A view of `y` where it is a contiguous float64 vector, or a matrix in F order; else a copy.
 
     Raises
     ------
@@ -318,7 +321,7 @@ def check_target(
     """
     if type(y) is np.ndarray and y.dtype is FLOAT64 and y.ndim == 1 and y.shape[0] == n_samples:
         flags = y.flags.num
-        if flags & _C and flags & ALIGNED and all_finite(y):
+        if flags & _C and flags & ALIGNED and all_finite(y := held(y)):
             return y
     if y is None:
         raise ValueError(
@@ -496,8 +499,8 @@ def _check_sparse(
     # converting objects runs their code, so do it before the check
     values = X.data
     if values.ndim == 1:
-        values = np.require(numbers(values, name), requirements=["C", "A"])
-    indices, indptr = index_arrays(X.indices, X.indptr, name)
+        values = held(np.require(numbers(values, name), requirements=["C", "A"]))
+    indices, indptr = map(held, index_arrays(X.indices, X.indptr, name))
     seen = last_foreign()
     disordered = check_structure(indices, indptr, n_major, n_minor, name, by_column, unseen)
     nnz = int(indptr[-1])

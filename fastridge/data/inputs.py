@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import check_compressed
+from .._checks import check_compressed, held
 
 FLOAT64 = np.dtype(np.float64)
 FLOAT32 = np.dtype(np.float32)
@@ -178,7 +178,8 @@ def as_array(X: Any, name: str) -> Any:
     if isinstance(X, np.ndarray):
         if np.ma.isMaskedArray(X) and np.ma.getmaskarray(X).any():
             raise ValueError(f"{name} is a masked array with masked values; fill or drop them.")
-        return np.asarray(X)
+        # an array of objects is copied, under the lock
+        return np.asarray(X) if X.dtype.hasobject else held(np.asarray(X))
     if X is None:
         raise ValueError(f"{name} is None; expected an array of numbers.")
     if isinstance(X, getattr(sys.modules.get("fastridge.data.parts"), "Parts", ())):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import all_finite
+from .._checks import all_finite, held
 from .inputs import (
     FLOAT64,
     as_array,
@@ -157,8 +157,9 @@ def non_negative(
     given: Any, size: int, name: str, unit: str, scalar: bool = False
 ) -> NDArray[np.float64]:
     """Return a vector of `size` finite, non-negative numbers; with scalar, broadcast a number."""
-    values = given
-    if not (type(given) is np.ndarray and given.dtype is FLOAT64):
+    if type(given) is np.ndarray and given.dtype is FLOAT64:
+        values = held(given)
+    else:
         values = numbers(as_array(given, name), name)
     if scalar and values.ndim == 0:
         require_non_negative(values.reshape(1), name)

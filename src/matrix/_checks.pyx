@@ -3,12 +3,20 @@
 import numpy as np
 
 cimport numpy as cnp
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_XINCREF
 
 from c_matrix cimport fr_all_finite, fr_check_compressed
+from pins cimport pin
 from runtime cimport attach, check, threads_for
 
 cnp.import_array()
 attach()
+
+cdef extern from "numpy/arrayobject.h":
+    # takes the reference to the dtype
+    object PyArray_NewFromDescr(PyTypeObject *kind, PyObject *dtype, int ndim, cnp.npy_intp *shape,
+                                cnp.npy_intp *strides, void *data, int flags, PyObject *other)
 
 
 def all_finite(cnp.ndarray a not None, int n_threads=0):
@@ -70,3 +78,22 @@ def check_compressed(indices, indptr, Py_ssize_t n_minor, bint pointers=False):
             f"indices: expected 0 to {n_minor - 1}; got {indices[where]} at position {where}"
         )
     return status
+
+
+def held(cnp.ndarray a not None):
+    """Return a view of an array of numbers whose owner NumPy does not resize while the view lives.
+
+    An array whose memory is not that of an ndarray is returned itself.
+    """
+    cdef object pinned = pin(a)
+    if pinned is None:
+        return a
+    cdef PyObject *dtype = <PyObject *> cnp.PyArray_DESCR(a)
+    Py_XINCREF(dtype)
+    cdef cnp.ndarray view = PyArray_NewFromDescr(
+        <PyTypeObject *> cnp.ndarray, dtype, cnp.PyArray_NDIM(a),
+        cnp.PyArray_DIMS(a), cnp.PyArray_STRIDES(a), cnp.PyArray_DATA(a),
+        cnp.PyArray_FLAGS(a) & cnp.NPY_ARRAY_WRITEABLE, NULL
+    )
+    cnp.set_array_base(view, (a, pinned))
+    return view

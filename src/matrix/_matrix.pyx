@@ -143,7 +143,7 @@ cdef class Matrix:
         return "csc" if self.s.by_column else "csr"
 
     def has_moved(self):
-        """Return whether an array of X was resized, so that its memory is elsewhere."""
+        """Return whether an array of X has other memory than when it was wrapped."""
         cdef tuple arrays = self.arrays
         if is_elsewhere(arrays[0], self.s.data, self.s.nnz):
             return True

@@ -25,9 +25,12 @@ cdef inline bint is_elsewhere(cnp.ndarray a, const void *data, Py_ssize_t size):
     if cnp.PyArray_DATA(a) != data or cnp.PyArray_SIZE(a) != size:
         return True
     base = (<object> a).base
-    while isinstance(base, cnp.ndarray):
+    while isinstance(base, (cnp.ndarray, tuple)):
+        # `held` makes views whose base is a tuple
+        if isinstance(base, tuple):
+            base = base[0]
         owner, base = base, base.base
-    # a view does not see that its owner was resized
+    # a view does not see that its owner has other memory
     return owner is not a and base is None and not (
         <size_t> cnp.PyArray_DATA(owner) <= <size_t> data
         and <size_t> data + size * cnp.PyArray_ITEMSIZE(a)

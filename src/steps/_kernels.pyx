@@ -13,6 +13,7 @@ from fastridge._arguments cimport (
     View, as_flag, as_non_negative, as_number, as_step, correct_bias, must_match, must_write,
     overlap, refuse_moved, set_adam, set_decay, set_momentum, view, was_moved
 )
+from pins cimport FR_HAS_GIL, pin_all
 from runtime cimport attach, check, threads_for
 
 # the buffers' inline functions use NumPy's API
@@ -66,6 +67,9 @@ cdef int _run(fr_tensor *t, const Arrays *a, object scale, object maximize,
         if threads < 1:
             raise ValueError(f"n_threads: expected at least 1; got {n_threads!r}")
     threads = threads_for(threads, fr_step_work(t))
+    cdef list pins = []
+    for i in range(a.count if fr_step_work(t) >= SHORT or not FR_HAS_GIL else 0):
+        pin_all(pins, a.views[i].array)
     # the numbers above may be objects that run code
     for i in range(a.count):
         if was_moved(a.views[i].array, a.views[i].data, a.views[i].n, a.views[i].real):
@@ -347,6 +351,7 @@ def square_sum(list arrays not None, list names not None):
         fr_cut(t, count, pieces)
         threads = threads_for(0, work)
         for i in range(count):
+            pin_all(held, seen[i])
             if was_moved(seen[i], t[i].x.g, t[i].n, t[i].real):
                 refuse_moved(names[i])
         with nogil:

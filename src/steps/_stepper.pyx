@@ -3,22 +3,23 @@
 import numpy as np
 
 cimport numpy as cnp
-from libc.math cimport fabs, isfinite
+from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 from c_steps cimport (
-    FR_ADAM, FR_FLOAT, FR_MOMENTUM, FR_MOST_MISSED, FR_MOST_REPLAYED, FR_SGD, fr_catch_up, fr_cut,
-    fr_first_not_finite, fr_lazy, fr_lazy_free, fr_lazy_reserve, fr_piece, fr_piece_count,
-    fr_row_gradient, fr_rows_reserve, fr_scaled_finite, fr_step, fr_step_many, fr_step_rows,
-    fr_step_work, fr_tensor
+    FR_ADAM, FR_FLOAT, FR_MOMENTUM, FR_SGD, fr_catch_up, fr_cut, fr_first_not_finite, fr_lazy,
+    fr_lazy_free, fr_lazy_reserve, fr_piece, fr_piece_count, fr_row_gradient, fr_rows_reserve,
+    fr_scaled_finite, fr_step, fr_step_many, fr_step_rows, fr_step_work, fr_tensor
 )
 from fastridge._arguments cimport (
     View, correct_bias, find_not_finite, is_array, match_groups, must_match, must_write, n_bytes,
     refuse, refuse_moved, set_group, shape_of, take_indices, view, was_moved
 )
 from claims cimport fr_claim, fr_flag, fr_release
+from missed cimport goes_on
+from pins cimport FR_HAS_GIL, pin, pin_all
 from runtime cimport attach, check, threads_for
 from spans cimport Owners, Span, find_overlap, sort_spans
 
@@ -26,6 +27,9 @@ from fastridge._threads import get_num_threads
 
 cnp.import_array()
 attach()
+
+
+cdef double PINNED = 8192.0  # work for each array from which pins cost little beside a step
 
 
 cdef class Stepper:
@@ -59,7 +63,7 @@ cdef class Stepper:
     cdef bint adam, foreign
     cdef fr_flag busy
     cdef readonly tuple params, labels
-    cdef list held, states, scratch
+    cdef list held, states, scratch, pins
 
     def __cinit__(self, list params not None, list labels not None, list groups not None,
                   list factors not None, bint adam, Py_ssize_t n_groups):
@@ -88,9 +92,11 @@ cdef class Stepper:
         # per tensor: first moment or momentum, second moment, its maximum; rows' last steps, slots
         self.states = [[None, None, None] for _ in range(n)]
         self.scratch = [None] * n
+        self.pins = [None] * n  # of the states
         for i in range(n):
             self.held.append(view(labels[i], self.params[i], &self.views[i]))
             self.owners[i].w = self.views[i].array
+            pin_all(self.held, self.views[i].array)
             must_write(labels[i], &self.views[i])
             self.group[i] = groups[i]
             self.t[i].n, self.t[i].real = self.views[i].n, self.views[i].real
@@ -101,6 +107,7 @@ cdef class Stepper:
                 must_match(name, &v, labels[i], &self.views[i])
                 self.t[i].x.factor = v.data
                 self.owners[i].factor = v.array
+                pin_all(self.held, v.array)
         self._lay_out()
         for i in range(n):
             if self.t[i].x.factor != NULL:
@@ -315,6 +322,7 @@ cdef class Stepper:
         self.owners[i].m = NULL if m is None else <void *> m
         self.owners[i].v = NULL if v is None else <void *> v
         self.owners[i].top = NULL if top is None else <void *> top
+        self.pins[i] = [None if state is None else pin(state) for state in (m, v, top)]
         return 0
 
     cdef int _make_lazy(self, Py_ssize_t i) except -1:
@@ -343,29 +351,18 @@ cdef class Stepper:
             check(status)
         return 0
 
-    cdef bint _goes_on(self, Py_ssize_t i, const fr_step *s):
-        """Return whether one closed form holds for the steps so far and this one."""
-        cdef fr_lazy *z = &self.lazy[i]
-        if z.count == 0:
-            return True
-        cdef const fr_step *r = &z.history[z.count - 1]
-        if z.count >= (FR_MOST_REPLAYED if r.kind == FR_ADAM and r.couple != 0 else FR_MOST_MISSED):
-            return False
-        return r.kind == s.kind and (
-            s.kind != FR_ADAM
-            or (r.beta1 == s.beta1 and r.beta2 == s.beta2 and r.eps == s.eps
-                and r.amsgrad == s.amsgrad and (r.couple != 0) == (s.couple != 0)
-                # divisor: the product of the decay factors of all steps
-                and fabs(z.kept[z.count - 1] * (1.0 - s.drop)) > 1e-100)
-        )
-
-    cdef int _look_for_nonfinite(self, double work, double scale, bint raises) except -1:
+    cdef int _look_for_nonfinite(self, double work, double scale, bint raises,
+                                 bint releases) except -1:
         """Return 1 for a step to be skipped, else 0."""
         cdef Py_ssize_t i, n = 0, size, where = -1, place
         cdef int status, threads = threads_for(0, work)
         cdef const void *data = NULL
         self._all_stay()
-        with nogil:
+        if releases:
+            with nogil:
+                status = fr_first_not_finite(self.t, self.pieces, self.n_pieces, scale,
+                                             self.partial, work, threads, &where)
+        else:
             status = fr_first_not_finite(self.t, self.pieces, self.n_pieces, scale, self.partial,
                                          work, threads, &where)
         check(status)
@@ -434,7 +431,7 @@ cdef class Stepper:
         cdef fr_tensor *t
         cdef int threads, row_threads, made = 0
         cdef double work = 0.0
-        cdef bint sparse = False
+        cdef bint sparse = False, releases
         cdef list held = []
         memory = None
         if n_groups > 8:
@@ -455,12 +452,16 @@ cdef class Stepper:
             t.step.kind = s[self.group[i]].kind
             work += fr_step_work(t)
             sparse = sparse or self.rows[i].index != NULL or self.scratch[i] is not None
+        # small arrays, whose step takes about as long as their pins, are read with the GIL
+        releases = sparse or work >= PINNED * self.count or not FR_HAS_GIL
+        for i in range(self.count if releases else 0):
+            pin_all(held, self.owners[i].g)
         if look:
             if not isfinite(scale):
                 if look == 2:
                     raise ValueError(f"scale: expected a finite number; got {scale}")
                 return False
-            if self._look_for_nonfinite(work, scale, look == 2):
+            if self._look_for_nonfinite(work, scale, look == 2, releases):
                 return False
         for i in range(self.count):
             k = self.group[i]
@@ -491,19 +492,26 @@ cdef class Stepper:
         row_threads = get_num_threads() if sparse else 1
         # no Python code runs from here on
         self._all_stay()
-        with nogil:
-            fr_step_many(self.t, self.pieces, self.n_pieces, work, threads)
-            for i in range(self.count if sparse else 0):
-                if self.rows[i].index != NULL:
-                    fr_step_rows(&self.lazy[i], &self.t[i], &self.rows[i], row_threads)
+        if releases:
+            with nogil:
+                self._run(work, sparse, threads, row_threads)
+        else:
+            self._run(work, sparse, threads, row_threads)
         return True
+
+    cdef void _run(self, double work, bint sparse, int threads, int row_threads) noexcept nogil:
+        cdef Py_ssize_t i
+        fr_step_many(self.t, self.pieces, self.n_pieces, work, threads)
+        for i in range(self.count if sparse else 0):
+            if self.rows[i].index != NULL:
+                fr_step_rows(&self.lazy[i], &self.t[i], &self.rows[i], row_threads)
 
     cdef int _prepare_rows(self, const fr_step *s) except -1:
         """Prepare a step with gradients of rows, or a dense one for a parameter that had those."""
         cdef Py_ssize_t i
         for i in range(self.count):
             if self.rows[i].index != NULL:
-                if self.scratch[i] is not None and not self._goes_on(i, &s[self.group[i]]):
+                if self.scratch[i] is not None and not goes_on(&self.lazy[i], &s[self.group[i]]):
                     self._all_rows(i)
                 self._make_lazy(i)
                 check(fr_rows_reserve(&self.lazy[i], &self.rows[i]))
