@@ -1,11 +1,14 @@
 """Destinations of model files: writes are atomic, whatever happens meanwhile."""
 
+import copy
+import errno
 import io
 import os
 import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -115,10 +118,105 @@ def test_read_only_files_are_kept(tmp_path, model):
     assert os.listdir(tmp_path) == ["model"]
 
 
+FULL = """
+import resource, signal, sys
+import numpy as np
+import fastridge
+from fastridge.io import place
+
+model = fastridge.load(sys.argv[1])
+model.coef_, model.n_features_in_ = np.ones(100_000), 100_000
+if sys.argv[2] == "named":
+    place._new_file = lambda folder, temporary: open(temporary, "x+b")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    fastridge.save(model, sys.argv[1])
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits are those of Linux")
+@pytest.mark.parametrize("kind", ["unnamed", "named"])
+@pytest.mark.slow
+def test_a_full_disk_leaves_the_old_file(tmp_path, model, kind):
+    path = tmp_path / "model"
+    fastridge.save(model, path)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", FULL, str(path), kind],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "File too large: path could not be written" in done.stdout
+    assert repr(str(path)) in done.stdout
+    assert identical(fastridge.load(path), model)
+    assert os.listdir(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_folders_that_cannot_be_written_to(tmp_path, model, monkeypatch, code):
+    path = tmp_path / "model"
+    path.write_bytes(b"old")
+
+    def refuse(folder, temporary):
+        raise OSError(code, os.strerror(code), temporary)
+
+    monkeypatch.setattr(place, "_new_file", refuse)
+    with pytest.raises(OSError, match="path is in a folder that cannot be written to") as caught:
+        fastridge.save(model, path)
+    assert caught.value.errno == code
+    assert caught.value.filename == os.path.realpath(path)
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX")
+def test_folders_that_cannot_be_read(tmp_path, model, monkeypatch):
+    before = os.open
+
+    def refuse(path, flags, *args, **options):
+        if str(path) == os.path.realpath(tmp_path) and flags == os.O_RDONLY:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return before(path, flags, *args, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    fastridge.save(model, tmp_path / "model")
+    monkeypatch.undo()
+    assert os.listdir(tmp_path) == ["model"]
+    assert identical(fastridge.load(tmp_path / "model"), model)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows does not replace a file that is open")
+def test_threads_that_save_and_load_one_file(tmp_path, model):
+    path = tmp_path / "model"
+    models = []
+    for i in range(3):
+        models.append(copy.deepcopy(model).set_params(alpha=1.0 + i))
+        models[i].coef_ = np.full(1000 * (i + 1), 1.0 + i)
+        models[i].n_features_in_ = len(models[i].coef_)
+    fastridge.save(models[0], path)
+
+    def save(i):
+        fastridge.save(models[i % 3], path)
+
+    def load(i):
+        found = fastridge.load(path)
+        return identical(found, models[int(found.alpha) - 1])
+
+    with ThreadPoolExecutor(4) as pool:
+        saves = [pool.submit(save, i) for i in range(60)]
+        loads = [pool.submit(load, i) for i in range(60)]
+        assert all(each.result() is None for each in saves)
+        assert all(each.result() for each in loads)
+    assert os.listdir(tmp_path) == ["model"]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kills a child on Linux")
+@pytest.mark.parametrize("step", ["fsync", "link", "replace"])
 @pytest.mark.parametrize("named", [False, True])
 @pytest.mark.slow
-def test_a_kill_leaves_nothing_that_the_next_save_does_not_remove(tmp_path, model, named):
+def test_a_kill_leaves_nothing_that_the_next_save_does_not_remove(tmp_path, model, named, step):
+    if named and step == "link":
+        pytest.skip("a file that has a name is not linked")
     path = tmp_path / "model"
     fastridge.save(model, path)
     code = f"""
@@ -127,13 +225,18 @@ import fastridge
 from fastridge.io import place
 if {named}:
     place._new_file = lambda folder, temporary: open(temporary, "x+b")
-os.fsync = lambda fd: os.kill(os.getpid(), signal.SIGKILL)
+before = os.{step}
+def killed(*args, **options):
+    if {step!r} == "link":
+        before(*args, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.{step} = killed
 fastridge.save(fastridge.Ridge(), {str(path)!r})
 """
     done = subprocess.run([sys.executable, "-P", "-c", code], check=False)
     assert done.returncode == -signal.SIGKILL
     assert identical(fastridge.load(path), model)
-    assert len(os.listdir(tmp_path)) <= 1 + named
+    assert len(os.listdir(tmp_path)) <= 1 + (named or step != "fsync")
     other = tmp_path / ".fastridge-note.tmp"
     other.touch()
     fastridge.save(model, tmp_path / "second")

@@ -86,7 +86,9 @@ def save(model: Any, path: str | os.PathLike[str] | BinaryIO) -> None:
     FileNotFoundError
         When the folder of `path` does not exist.
     PermissionError
-        When `path` is a file that is read-only.
+        When `path` is a file that is read-only, or its folder is.
+    OSError
+        When writing fails, as on a full disk. The file that `path` was is left as it is.
 
     See Also
     --------

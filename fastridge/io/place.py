@@ -94,17 +94,28 @@ def replacing(path: str) -> Iterator[BinaryIO]:
             if not os.path.lexists(temporary):
                 _give_name(file, temporary)
         os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
+    except BaseException as error:
+        with suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, temporary):
+            raise _about(error, path) from error
         raise
     if os.name == "posix":
-        # sync the folder, so that the new name is on disk
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        # sync the folder, so that the new name is on disk; one that cannot be read is not synced
+        with suppress(PermissionError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def _about(error: OSError, path: str) -> OSError:
+    """Return an error of the temporary file as one of `path`."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        message = "path is in a folder that cannot be written to; expected a writable folder"
+        return OSError(error.errno, f"{error.strerror}: {message}", path)
+    return OSError(error.errno, f"{error.strerror}: path could not be written", path)
 
 
 def _new_file(folder: str, temporary: str) -> BinaryIO:
@@ -117,10 +128,10 @@ def _new_file(folder: str, temporary: str) -> BinaryIO:
 
 
 def _give_name(file: BinaryIO, temporary: str) -> None:
-    handle = os.open(os.path.dirname(temporary), os.O_RDONLY)
+    handle = os.open("/proc/self/fd", os.O_RDONLY)
     try:
         # with src_dir_fd, the link is to the file and not to the symbolic link in /proc
-        os.link(f"/proc/self/fd/{file.fileno()}", temporary, src_dir_fd=handle)
+        os.link(f"{file.fileno()}", temporary, src_dir_fd=handle)
     except OSError:
         # this file system cannot link it: copy it to a named file
         file.seek(0)
