@@ -12,6 +12,8 @@ from storages import stored
 import fastridge
 from fastridge import io
 from fastridge.reference.softmax import softmax_loss
+from fastridge.solvers.glm import softmax
+from fastridge.solvers.glm.softmax_problem import SoftmaxProblem
 
 
 def objective(X, y, path, j, weight, factor, offset=0.0):
@@ -162,3 +164,63 @@ def test_the_largest_penalty_is_that_of_the_fit_of_free_features():
     assert not path.coef[0][:, 1:].any()
     below = fastridge.glm(X, y, "multinomial", 0.95 * path.alphas[0], **options)
     assert below.coef[:, 1:].any()
+
+
+def raw_columns():
+    """Rows of 6 classes, one of a single row, with dependent columns of unlike units."""
+    rng = np.random.default_rng(0)
+    n = 1500
+    Z = rng.standard_normal((n, 5))
+    Z[:, 4] = Z[:, 3] + 0.02 * Z[:, 4]
+    y = (Z @ rng.standard_normal((5, 5)) + 2.0 * rng.gumbel(size=(n, 5))).argmax(axis=1)
+    y[0] = 5
+    return Z * [1.0, 300.0, 1000.0, 500.0, 500.0] + [0.0, 100.0, 1e3, 1e3, 1e3], y
+
+
+def test_a_path_stays_with_the_full_hessian_once_conjugate_gradients_took_too_long(monkeypatch):
+    X, y = raw_columns()
+    monkeypatch.setattr(softmax, "_PRODUCTS", 0)
+    monkeypatch.setattr(softmax, "_PATIENCE", 1)
+    ran = []
+
+    def note(name):
+        run = getattr(softmax, name)
+
+        def noted(*args):
+            found = run(*args)
+            ran.append((name, found.converged))
+            return found
+
+        monkeypatch.setattr(softmax, name, noted)
+
+    note("newton")
+    note("newton_cg")
+    alphas = np.geomspace(1.0, 1e-6, 8)
+    path = fastridge.glm_path(X, y, "multinomial", l1_ratio=0.0, alphas=alphas)
+    assert path.converged.all()
+    cut = ran.index(("newton_cg", False))
+    assert all(run == ("newton_cg", True) for run in ran[:cut])
+    assert ran[cut + 1 :] == [("newton", True)] * (8 - cut)
+    for k in (0, 4, 7):
+        one = fastridge.glm(X, y, "multinomial", alphas[k], solver="newton", tol=1e-7)
+        assert path.objective[k] - one.objective <= path.dual_gap[k] + 1e-14
+
+
+def test_intercepts_settle_in_few_steps_where_predictors_are_large(monkeypatch):
+    """Sums of derivatives stay at the round-off of the predictors, above that of derivatives."""
+    X, y = raw_columns()
+    steps = []
+    step = SoftmaxProblem._settling_step
+
+    def noted(self, *args):
+        steps.append(args)
+        return step(self, *args)
+
+    monkeypatch.setattr(SoftmaxProblem, "_settling_step", noted)
+    for alpha in (1e-4, 1e-6, 1e-8):
+        steps.clear()
+        fit = fastridge.glm(
+            X, y, "multinomial", alpha, solver="newton", tol=1e-7, offset=np.full((len(y), 6), 1e4)
+        )
+        assert fit.converged
+        assert len(steps) <= 5

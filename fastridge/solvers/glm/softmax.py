@@ -8,7 +8,8 @@ costs 4 N k. `choose` takes the full Hessian where m is at most `_MOST` and
     n m^2 / 2 + m^3 / 6 <= `_PRODUCTS` * 4 N k.
 
 Where conjugate gradients have taken as long as `_PATIENCE` such iterations, as they do for
-dependent columns with a weak penalty, Newton's method goes on with the full Hessian.
+dependent columns with a weak penalty, Newton's method goes on with the full Hessian, and solves for
+the penalties that follow.
 """
 
 from __future__ import annotations
@@ -239,6 +240,8 @@ def minimise(
         if solver != "auto":
             require_square(solver, (problem.p + problem.fit_intercept) * problem.k)
         return newton(problem, state, tol, options.max_iter)
+    if solver == "auto" and problem.is_slow:
+        return newton(problem, state, tol, options.max_iter)
     full = full_cost(problem)
     copy = 8.0 * problem.n * (problem.p + 1)
     if solver != "auto" or full == np.inf or (problem.A.is_sparse and copy > _MOST_COPY):
@@ -247,6 +250,7 @@ def minimise(
     left = options.max_iter - found.n_iter
     if found.converged or left < 1:
         return found
+    problem.is_slow = True
     rest = newton(problem, found.state, tol, left)
     return rest._replace(n_iter=found.n_iter + rest.n_iter)
 
@@ -381,37 +385,12 @@ def newton(
             break
         step = np.asfortranarray(D[:, :p].T)
         move = D[:, p] if problem.fit_intercept else np.zeros(k)
-        moved = search(problem, state, step, move, slope)
+        moved, _ = search_along(problem, state, Step(step, move, 0.0, 0))
         if moved is None:
             break
         state = moved
         n_iter += 1
     return SoftmaxSolution(state, gap, n_iter, "newton", met)
-
-
-def search(
-    problem: SoftmaxProblem, state: SoftmaxState, D: Array, move: Array, slope: float
-) -> SoftmaxState | None:
-    """Return the state after a step that lowers the objective, or None."""
-    if not slope < 0:
-        return None
-    along = problem.A.dot(D)
-    along += move
-    t = 1.0
-    for _ in range(_HALVINGS):
-        new = problem.at(state.U + t * D, state.b + t * move, state.eta + t * along)
-        if new.objective <= state.objective + _ENOUGH * t * slope:
-            return new
-        near = abs(t * slope) <= 1e-10 * (abs(state.loss) + state.penalty)
-        if near and new.objective <= state.objective + 4 * _EPS * abs(state.objective):
-            # differences are round-off: decide by the slope
-            after = float(np.vdot(new.r, along)) + float(
-                np.einsum("j,jk,jk->", problem.l2, new.U, D)
-            )
-            if abs(after) <= abs(slope):
-                return new
-        t *= 0.5 if np.isfinite(new.objective) else 0.1
-    return None
 
 
 def newton_cg(
@@ -467,6 +446,8 @@ def search_along(
     if not slope < 0:
         return None, 0.0
     size = abs(state.loss) + state.penalty
+    # differences of predictors have the round-off of these
+    noise = size + float(problem.weight @ np.abs(state.eta).max(axis=1))
     t, low, high, best = 1.0, 0.0, np.inf, None
     for tried in range(_HALVINGS):
         new = problem.at(state.U + t * D, state.b + t * move, state.eta + t * along)
@@ -476,7 +457,7 @@ def search_along(
             t = low + 0.1 * (t - low)
             continue
         after = float(np.vdot(new.r, along)) + own + t * square
-        rounding = abs(t * slope) <= 1e-10 * size and change <= 4 * _EPS * size
+        rounding = abs(t * slope) <= 1e-10 * size and change <= 4 * _EPS * noise
         if change <= _ENOUGH * t * slope or (rounding and abs(after) <= abs(slope)):
             if best is None or new.objective <= best[0].objective:
                 best = new, t

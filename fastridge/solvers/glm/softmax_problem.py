@@ -119,6 +119,8 @@ class SoftmaxProblem:
         self._shares: Array | None = None
         # cache of `softmax_cg` for the next penalty
         self.by_rows: Any = None
+        # whether conjugate gradients took too long
+        self.is_slow = False
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
         """Set the penalty."""
@@ -241,7 +243,7 @@ class SoftmaxProblem:
             return state, 0
         for n_iter in range(most):
             g = Z.T @ state.r
-            if _is_rounding(g, Z, state.r):
+            if _is_rounding(g, Z, state):
                 return state, n_iter
             moved = self._settling_step(state, Z, g)
             if moved is None:
@@ -262,7 +264,7 @@ class SoftmaxProblem:
         if Z is None:
             return 0.0
         g = Z.T @ state.r
-        if _is_rounding(g, Z, state.r):
+        if _is_rounding(g, Z, state):
             return 0.0
         H = hessian(Z, self.weight, state.prob, state.h)
         return abs(float(self._newton_step(Z, H, g) @ g.T.ravel()))
@@ -350,8 +352,10 @@ class SoftmaxProblem:
         return T
 
 
-def _is_rounding(g: Array, Z: Array, r: Array) -> bool:
-    return bool((np.abs(g) <= 8 * _EPS * (np.abs(Z).T @ np.abs(r))).all())
+def _is_rounding(g: Array, Z: Array, state: SoftmaxState) -> bool:
+    # predictors are rounded too, which their curvatures bring into r
+    size = np.abs(state.r) + state.h * np.abs(state.eta)
+    return bool((np.abs(g) <= 8 * _EPS * (np.abs(Z).T @ size)).all())
 
 
 def hessian(Z: Array, weight: Array, prob: Array, h: Array) -> Array:
