@@ -15,7 +15,8 @@ except ModuleNotFoundError as _error:
         "import it from another folder, or under 'python -P' there."
     ) from None
 
-# tells the kernels how many threads to use
+# takes memory for BLAS; tells the kernels how many threads to use
+from . import _blas_buffers as _blas_buffers
 from . import _threads as _threads
 from ._estimators import ESTIMATORS as _ESTIMATORS
 

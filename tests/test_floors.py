@@ -16,6 +16,7 @@ FLOORS = (
         "exceptions",
         "_sklearn",
         "_threads",
+        "_blas_buffers",
         "_progress",
         "_cached",
         "_stack",

@@ -36,6 +36,7 @@ from ._parameters import (
     Parameters,
 )
 from ._posterior import PosteriorRegressor
+from ._whole import whole
 
 if TYPE_CHECKING:
     from ..quadratic.posterior import Posterior
@@ -215,6 +216,7 @@ class BayesianRidge(PosteriorRegressor):
         self.prior_mean = prior_mean
         self.penalty_matrix = penalty_matrix
 
+    @whole
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Choose the precisions, and fit the coefficients and the intercept.
 

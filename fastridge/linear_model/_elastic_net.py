@@ -31,6 +31,7 @@ from ._parameters import (
     is_array_like,
     without,
 )
+from ._whole import whole
 
 if TYPE_CHECKING:
     from ..moments import Moments
@@ -292,6 +293,7 @@ class ElasticNet(BaseElasticNet):
             lower = np.zeros(p) if lower is None else np.maximum(lower, 0.0)
         return Constraints(factor, lower, upper)
 
+    @whole
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, check_input: bool = True
     ) -> Self:
@@ -372,6 +374,7 @@ class ElasticNet(BaseElasticNet):
         self._set_features(p, names)
         return self
 
+    @whole
     def fit_moments(self, moments: Moments) -> Self:
         """Fit from moments, without the data.
 

@@ -80,7 +80,8 @@ class ElasticNetCV(BaseElasticNetCV):
     callback : callable or None, default=None
         Called as callback(done, total) after each fold of each `l1_ratio`. If it raises
         StopIteration, the search ends and the finished folds decide; any other exception, and
-        Ctrl-C, propagates and leaves the finished folds in `cv_results_`.
+        Ctrl-C, propagates and leaves the finished folds in `cv_results_`, as the only fitted
+        attribute; before that an earlier fit stays.
     extend : bool, default=False
         Where the smallest penalty is the best and the score still improves, extend the grid
         downwards by a decade, up to three times, with a warning.

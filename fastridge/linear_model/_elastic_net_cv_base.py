@@ -40,6 +40,7 @@ from ._parameters import (
     Parameters,
     is_array_like,
 )
+from ._whole import whole
 
 if TYPE_CHECKING:
     from ..model_selection import CVResults, Diagnosis
@@ -136,6 +137,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         # every subclass defines it
         raise NotImplementedError
 
+    @whole
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, **params: Any
     ) -> Self:
@@ -238,7 +240,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
             said = search.extend() if extend else []
         except BaseException:
             if search.alphas is not None:
-                self.cv_results_ = search.results()
+                self._finished_folds = search.results()
             raise
         end = search.end() if automatic else ""
         if said:

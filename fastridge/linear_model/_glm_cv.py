@@ -36,6 +36,7 @@ from ._parameters import (
     is_array_like,
     without,
 )
+from ._whole import whole
 
 if TYPE_CHECKING:
     from ..model_selection import CVResults, Diagnosis
@@ -268,6 +269,7 @@ dual_gap_, relative_gap_
     def _loss(self) -> Loss:  # type: ignore[override]
         return self._make_loss()
 
+    @whole
     def fit(
         self,
         X: Any,

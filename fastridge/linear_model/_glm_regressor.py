@@ -14,6 +14,7 @@ from ..solvers.glm.options import check_offset
 from ._base import LinearRegressor
 from ._glm_base import BaseGLM, check_one_target, request_setter
 from ._parameters import AT_LEAST_0_OR_EVIDENCE, Parameters, is_evidence
+from ._whole import whole
 
 if TYPE_CHECKING:
     from ..solvers.glm.posterior import GLMPosterior
@@ -58,6 +59,7 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         self.upper = upper
         self.positive = positive
 
+    @whole
     def fit(
         self,
         X: Any,

@@ -37,6 +37,7 @@ from ._parameters import (
     one_of,
 )
 from ._posterior import PosteriorRegressor
+from ._whole import whole
 
 if TYPE_CHECKING:
     from ..quadratic.posterior import Posterior
@@ -253,6 +254,7 @@ class GroupRidge(PosteriorRegressor):
         # the likelihood takes the prior of a feature's effect at its origin
         return super()._is_invariant() and self.criterion != "ml"
 
+    @whole
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Choose the penalties, and fit the coefficients and the intercept.
 

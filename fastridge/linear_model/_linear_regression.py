@@ -23,6 +23,7 @@ from ._parameters import (
     Parameter,
     Parameters,
 )
+from ._whole import whole
 
 # elements of sparse data up to which non-negative least squares makes them dense
 _SMALL = 2_000_000
@@ -121,6 +122,7 @@ class LinearRegression(LinearRegressor):
         self.n_jobs = n_jobs
         self.positive = positive
 
+    @whole
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercept.
 

@@ -18,6 +18,7 @@ from ..losses import LOGISTIC
 from ..solvers.glm import softmax
 from ._logistic import BaseLogistic, Classes, alpha_of, check_classes, check_predictor_offset
 from ._parameters import Parameter, Parameters, is_evidence
+from ._whole import whole
 
 _DEPRECATED = (
     "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this warning,"
@@ -206,6 +207,7 @@ class LogisticRegression(BaseLogistic):
         self.upper = upper
         self.positive = positive
 
+    @whole
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None) -> Self:
         """Fit the coefficients and the intercepts.
 

@@ -28,6 +28,7 @@ from ._logistic_cv_legacy import (
 from ._logistic_cv_scoring import held_codes, scoring_of
 from ._logistic_regression import LogisticRegression
 from ._parameters import BOOL, CALLBACK, SELECT, Parameter, Parameters, is_array_like, without
+from ._whole import whole
 
 if TYPE_CHECKING:
     from ..model_selection import CVResults, Diagnosis
@@ -259,6 +260,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         scoring = None if is_warn(self.scoring) else self.scoring
         return {"scorer": ("score", scoring), **super()._routes()}
 
+    @whole
     def fit(
         self,
         X: Any,

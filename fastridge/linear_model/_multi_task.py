@@ -17,6 +17,7 @@ from ._parameters import (
     Parameters,
     without,
 )
+from ._whole import whole
 
 
 class MultiTaskElasticNet(BaseElasticNet):
@@ -141,6 +142,7 @@ class MultiTaskElasticNet(BaseElasticNet):
         self.penalty_factor = penalty_factor
         self.standardize = standardize
 
+    @whole
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercepts.
 

@@ -35,6 +35,7 @@ from ._parameters import (
     is_finite,
     one_of,
 )
+from ._whole import whole
 
 if TYPE_CHECKING:
     from ..moments import Moments
@@ -325,6 +326,7 @@ default=None
         self.prior_mean = prior_mean
         self.penalty_matrix = penalty_matrix
 
+    @whole
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercept.
 
@@ -379,6 +381,7 @@ default=None
         self.__dict__.pop("moments_", None)
         return self
 
+    @whole
     def fit_moments(self, moments: Moments) -> Self:
         """Fit from moments, without the data.
 

@@ -15,6 +15,7 @@ from ._parameters import (
     Parameters,
 )
 from ._ridge import BaseRidge
+from ._whole import whole
 
 
 class RidgeClassifier(BaseRidge):
@@ -150,6 +151,7 @@ class RidgeClassifier(BaseRidge):
         self.upper = upper
         self.max_memory = max_memory
 
+    @whole
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the coefficients and the intercepts.
 

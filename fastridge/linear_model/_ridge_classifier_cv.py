@@ -17,6 +17,7 @@ from ._parameters import (
 )
 from ._ridge_classifier import RidgeClassifier
 from ._ridge_cv_base import BaseRidgeCV
+from ._whole import whole
 
 
 class RidgeClassifierCV(BaseRidgeCV, RidgeClassifier):
@@ -123,6 +124,7 @@ n_iter_, relative_gradient_, relative_error_, objective_
         self.store_coef = store_coef
         self.callback = callback
 
+    @whole
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, **params: Any
     ) -> Self:

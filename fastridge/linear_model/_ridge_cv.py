@@ -25,6 +25,7 @@ from ._parameters import (
 )
 from ._ridge import Ridge
 from ._ridge_cv_base import BaseRidgeCV
+from ._whole import whole
 
 if TYPE_CHECKING:
     pass
@@ -120,7 +121,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         of each fold; for leave-one-out and generalised cross-validation, as callback(1, 1) when all
         penalties are done, or with `standardize` after each row. If it raises StopIteration, the
         search ends and the finished parts decide; any other exception, and Ctrl-C, propagates and
-        leaves the finished folds in `cv_results_`.
+        leaves the finished folds in `cv_results_`, as the only fitted attribute; before that an
+        earlier fit stays.
     prior_mean : array-like of shape (n_features,) or (n_targets, n_features), or None
         Coefficients m that the penalty shrinks towards, in the units of `coef_`; None: zero.
     penalty_matrix : array-like or sparse matrix of shape (n_features, n_features), or None
@@ -257,6 +259,7 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         self.prior_mean = prior_mean
         self.penalty_matrix = penalty_matrix
 
+    @whole
     def fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, **params: Any
     ) -> Self:

@@ -223,11 +223,8 @@ class BaseRidgeCV(Choosing):
             search.add(alphas)
             said = search.extend() if automatic else []
         except BaseException:
-            # drop attributes of an earlier fit, which do not belong to these results
-            for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
-                delattr(self, name)
             if search.rounds:
-                self.cv_results_ = search.results(scoring.per_target, single, None)
+                self._finished_folds = search.results(scoring.per_target, single, None)
             raise
         if said:
             warnings.warn(describe_extension(said, search.end()), GridWarning, stacklevel=outside())

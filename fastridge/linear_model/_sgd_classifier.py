@@ -20,6 +20,7 @@ from ._sgd_epochs import Vector
 from ._sgd_labels import LOG, Classes, LabelledSGD
 from ._sgd_probabilities import ClassProbabilities
 from ._sparse_coef import SparseCoefficients
+from ._whole import whole
 
 _LOSSES = (
     "hinge",
@@ -276,6 +277,7 @@ class SGDClassifier(ClassProbabilities, SparseCoefficients, LabelledSGD):
         self.batch_size = batch_size
 
     @one_at_a_time
+    @whole
     def fit(
         self,
         X: Any,

@@ -16,6 +16,7 @@ from ._glm_base import check_one_target, request_setter
 from ._parameters import Parameters, one_of
 from ._sgd import BaseSGD, Held, Targets
 from ._sgd_epochs import Vector
+from ._whole import whole
 
 _LOSSES = (
     "squared_error",
@@ -172,6 +173,7 @@ class SGDRegressor(BaseSGD, LinearRegressor):
         return POISSON if self.loss == "poisson" else SQUARED
 
     @one_at_a_time
+    @whole
     def fit(
         self,
         X: Any,

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from .._blas_buffers import check_room
 from .._threads import get_num_threads
 
 P = ParamSpec("P")
@@ -194,12 +195,16 @@ def on_threads(work: Callable[[int], None], count: int) -> None:
         except BaseException as error:
             failed.append(error)
 
-    helpers = [
-        threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
-        for _ in range(min(get_num_threads(), count) - 1)
-    ]
-    for helper in helpers:
-        helper.start()
+    helpers = []
+    # where memory or the system allows no more threads, there are fewer
+    with contextlib.suppress(MemoryError, RuntimeError):
+        for _ in range(min(get_num_threads(), count) - 1):
+            check_room(len(_LINKED))
+            helper = threading.Thread(
+                target=contextvars.copy_context().run, args=(run,), daemon=True
+            )
+            helper.start()
+            helpers.append(helper)
     run()
     for _ in numbers if failed else ():
         pass  # leave nothing to the others

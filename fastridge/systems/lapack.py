@@ -20,9 +20,12 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from .. import _dense
+from .. import _blas_buffers, _dense
 from .._threads import get_num_threads
 from .blas import on_one_thread, one_thread
+
+# SciPy's own OpenBLAS
+_blas_buffers.take(lapack.dpotrf)
 
 Array = NDArray[np.float64]
 
