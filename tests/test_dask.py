@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse
 
 import fastridge
+from fastridge.distributed import dask_parts
 from fastridge.model_selection import HashedKFold
 
 dask = pytest.importorskip("dask")
@@ -227,6 +228,66 @@ def test_a_cluster_gives_the_same_bits(rows, cluster):
                 close(threads.coef_, wide.fit(lazy(X), lazy(t), lazy(s)).coef_, 1e-8)
                 assert wide.solver_ == "cg"
             assert (model.predict(lazy(X)).compute() == model.predict(X)).all()
+
+
+@pytest.fixture
+def tasks(monkeypatch):
+    """The numbers of parts of the tasks of each pass."""
+    seen = []
+    run = dask_parts.DaskParts._sum
+
+    def noted(self, *arguments):
+        found = run(self, *arguments)
+        seen.append(self._step)
+        return found
+
+    monkeypatch.setattr(dask_parts.DaskParts, "_sum", noted)
+    return seen
+
+
+def test_parts_that_share_a_task_change_no_bit(rows, monkeypatch):
+    X, y, s = rows
+    for n in (5, 11, 30):
+        for model in (fastridge.RidgeCV(ALPHAS, cv=3), fastridge.Ridge(max_memory=100.0)):
+            found = []
+            # tasks of a part, of 4 and of all
+            for least in (1000, 1, 0):
+                monkeypatch.setattr(dask_parts, "_TASKS", least)
+                if not least:
+                    monkeypatch.setattr(dask_parts.DaskParts, "_together", lambda *_: 256)
+                found.append(model.fit(lazy(X, n), lazy(y, n), lazy(s, n)).coef_.copy())
+                monkeypatch.undo()
+            assert (found[0] == found[1]).all()
+            assert (found[0] == found[2]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_small_persisted_partitions_are_held_together(rows, cluster, tasks):
+    X, y, s = rows
+    t = target("labels", y)
+    blocks = [(X[i : i + 5], t[i : i + 5], s[i : i + 5]) for i in range(0, N, 5)]
+    for warm_start in (False, "sample"):
+        model = fastridge.LogisticRegression(tol=1e-8, warm_start=warm_start)
+        threads = model.fit([dask.delayed(block) for block in blocks]).coef_.copy()
+        assert set(tasks) == {1}
+        tasks.clear()
+        with dask.config.set(scheduler=cluster):
+            parts = cluster.persist([dask.delayed(block) for block in blocks])
+            assert (model.fit(parts).coef_ == threads).all()
+            assert set(tasks) == {4}
+            tasks.clear()
+            # partitions that are read anew may be too large to be held
+            assert (model.fit([dask.delayed(block) for block in blocks]).coef_ == threads).all()
+            assert set(tasks) == {1}
+            tasks.clear()
+            held = dask.persist(lazy(X, 5), lazy(t, 5), lazy(s, 5))
+            assert (model.fit(*held).coef_ == threads).all()
+            assert set(tasks) == {4}
+            tasks.clear()
+    bad = [*blocks[:71], (X[355:360, :2], t[355:360], s[355:360]), *blocks[72:]]
+    with dask.config.set(scheduler=cluster), pytest.raises(ValueError, match="part 71: X has 2"):
+        model.fit(cluster.persist([dask.delayed(block) for block in bad]))
 
 
 @pytest.mark.slow

@@ -1,10 +1,15 @@
-"""Collections of Dask as parts: a task for each part or group of parts, and a tree of sums."""
+"""Collections of Dask as parts: a task for each part or group of parts, and a tree of sums.
+
+Sums are added in a tree of fan-in 4 over the parts in their order. A task sums a node of it, so
+that the number of parts that share a task, which scheduler and workers decide, changes no bit.
+"""
 
 from __future__ import annotations
 
 import copy
 import itertools
 import math
+import os
 import uuid
 import warnings
 from typing import Any
@@ -15,7 +20,10 @@ from .._stack import outside
 from ..data.parts import Part, Parts, Task, Total, add_to, argument, run_task, total_of
 
 _FAN_IN = 4  # sums added by a task
-_SMALL = 1 << 20  # bytes up to which parts share a task
+_SMALL = 1 << 20  # bytes of parts that share a task
+_HELD = 1 << 26  # the same where the parts are held together in the memory of a worker
+_TASKS = 4  # tasks of a pass for each thread, at least
+_FILLED = 0.5  # share of the workers' memory that may hold the parts
 _FIELDS = ("y", "weight", "offset", "exposure", "groups")
 
 
@@ -33,33 +41,65 @@ class DaskParts(Parts):
         # by partition: X, y, ..., each delayed or None; or all of them together, delayed
         self.columns = columns
         self._lengths, self.names, self.has_groups = lengths, names, has_groups
-        self.bytes = None if not size or lengths is None else size * len(columns)
+        self.size = size  # bytes of a part; 0 where they are not known
         self._graph: Any = None
         self._name = uuid.uuid4().hex
-        self.kept = False  # whether the partitions are in the memory of workers
-        # partitions of a known, small size share tasks
-        self._together = max(1, int(_SMALL // size)) if size else 1
+        self._kept: list[Any] | None = None  # delayed lists of the values of consecutive parts
+        self._step = 1  # parts of each of these
 
     @property
     def lengths(self) -> list[int] | None:
         return self._lengths
 
     def keep(self) -> None:
-        """Persist the partitions on the workers of a cluster, if half of their memory is enough."""
-        import dask
+        """Persist the partitions on the workers of a cluster, if half of their memory is enough.
 
-        client: Any = getattr(_scheduler(), "__self__", None)
-        if self.kept or self.bytes is None or not hasattr(client, "scheduler_info"):
+        Consecutive ones that are small are held together, by the worker that sums them.
+        """
+        client = _client()
+        if self._kept is not None or client is None:
             return
+        import dask
+        from dask.delayed import Delayed
+        from distributed import wait
+
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        if self.bytes > 0.5 * sum(one["memory_limit"] or 0 for one in workers):
+        room = _FILLED * sum(one["memory_limit"] or 0 for one in workers)
+        held = self._futures(client)
+        if held:
+            wait(held)  # type: ignore[no-untyped-call]
+            self._measure(client, held)
+        step = self._together(_HELD, sum(one["nthreads"] for one in workers))
+        if not self.size or self.size * len(self.columns) > room or (held and step == 1):
             return
-        lazy = [value for row in self.columns for value in row if _is_lazy(value)]
-        kept = iter(dask.persist(*lazy))
-        self.columns = [
-            [next(kept) if _is_lazy(value) else value for value in row] for row in self.columns
-        ]
-        self._graph, self.kept = None, True
+        graph, keys = self._layout()
+        graph, name = dict(graph), f"fastridge-keep-{self._name}"
+        for start in range(0, len(keys), step):
+            graph[name, start] = (_listed, *keys[start : start + step])
+        names = [(name, start) for start in range(0, len(keys), step)]
+        self._kept = list(dask.persist(*(Delayed(name, graph) for name in names)))
+        self._step = step
+
+    def _futures(self, client: Any) -> list[Any]:
+        """Return the futures of the partitions, if all are persisted on the workers; else none."""
+        keys = [value.key for row in self.columns for value in row if _is_lazy(value)]
+        if not all(key in client.futures for key in keys):
+            return []
+        values = [value for row in self.columns for value in row if _is_lazy(value)]
+        return list(client.futures_of(values))
+
+    def _measure(self, client: Any, held: list[Any]) -> None:
+        """Note the size of partitions that workers hold, where it is not known."""
+        if not self.size and all(future.status == "finished" for future in held):
+            sizes = client.nbytes([future.key for future in held], summary=False)
+            self.size = float(sum(sizes.values())) / len(self.columns)
+
+    def _together(self, most: float, n_threads: int) -> int:
+        """Return how many parts share a task, which are at most so many bytes."""
+        n, step = len(self.columns), 1
+        while _FAN_IN * step * self.size <= most and n >= _FAN_IN * step * _TASKS * n_threads:
+            step *= _FAN_IN
+        return step if self.size else 1
 
     def _layout(self) -> tuple[dict[Any, Any], list[list[Any]]]:
         """Return the graph of the partitions, which all passes share, and their keys."""
@@ -99,30 +139,51 @@ class DaskParts(Parts):
         graph, keys = self._layout()
         for number, row in enumerate(keys):
             name = f"fastridge-first-{uuid.uuid4().hex}"
-            one = {**graph, name: (_of_one, _Held((task, args)), number, row)}
+            if self._kept is None:
+                one = {**graph, name: (_of_one, _Held((task, args)), number, row)}
+            else:
+                held = self._kept[number // self._step]
+                place = number % self._step
+                one = {
+                    **held.__dask_graph__(),
+                    name: (_of_one, _Held((task, args)), number, held.key, place),
+                }
             found = _scheduler()(one, name).value
             if found is not None:
                 return found
         return None
 
     def _sum(self, task: Task, args: tuple[Any, ...], each: Any) -> Total | None:
-        graph, keys = self._layout()
-        graph, name = dict(graph), f"fastridge-sum-{uuid.uuid4().hex}"
+        name, n = f"fastridge-sum-{uuid.uuid4().hex}", len(self.columns)
+        graph: dict[Any, Any] = {}
+        if self._kept is None:
+            whole, keys = self._layout()
+            graph.update(whole)
+            client = _client()
+            if client is not None and not self.size:
+                self._measure(client, self._futures(client))
+            n_threads = sum(client.nthreads().values()) if client else os.cpu_count()
+            step = self._together(_SMALL, n_threads or 1)
+            groups = [keys[start : start + step] for start in range(0, n, step)]
+        else:
+            step = self._step
+            for held in self._kept:
+                graph.update(held.__dask_graph__())
+            groups = [held.key for held in self._kept]
         graph[name, "args"] = _Held((task, args))
-        n = len(keys)
-        step = min(self._together, max(1, math.ceil(n / 64)))
         level: list[Any] = []
-        for start in range(0, n, step):
-            end = min(start + step, n)
-            own = None if each is None else _Held(each[start:end])
-            graph[name, start, end] = (_run, (name, "args"), start, own, *keys[start:end])
-            level.append((name, start, end))
+        for i, group in enumerate(groups):
+            start = i * step
+            own = None if each is None else _Held(each[start : start + step])
+            graph[name, start] = (_run, (name, "args"), start, step, own, group)
+            level.append((name, start))
         while len(level) > 1:
             above = []
             for i in range(0, len(level), _FAN_IN):
                 some = level[i : i + _FAN_IN]
-                key = (name, len(level), i)
-                graph[key] = (_add, *some)
+                key = some[0] if len(some) == 1 else (name, len(level), i)
+                if len(some) > 1:
+                    graph[key] = (_add, *some)
                 above.append(key)
             level = above
         total: Total = _scheduler()(graph, level[0])[1]
@@ -152,14 +213,34 @@ def _scheduler() -> Any:
     return threaded.get
 
 
-def _run(held: _Held, start: int, each: Any, *columns: list[Any]) -> Any:
-    """Return the number of the first of consecutive partitions, and their sum."""
-    total, (task, args) = None, held.value
-    for i, values in enumerate(columns):
-        own = args if each is None else (*args, each.value[i])
-        found = total_of(task, part_of(start + i, values), own)
-        total = add_to(total, found, start + i)
-    return start, total
+def _client() -> Any:
+    """Return the client of the cluster in use, or None."""
+    client: Any = getattr(_scheduler(), "__self__", None)
+    return client if hasattr(client, "scheduler_info") else None
+
+
+def _listed(*rows: Any) -> list[Any]:
+    return list(rows)
+
+
+def _run(held: _Held, start: int, size: int, each: Any, rows: list[list[Any]]) -> Any:
+    """Return the number of the first of `size` consecutive partitions, and the sum of their node.
+
+    rows: the values of each partition; fewer than `size` at the end of the data.
+    """
+    task, args = held.value
+
+    def node(first: int, size: int) -> Total:
+        if size == 1:
+            own = args if each is None else (*args, each.value[first])
+            return total_of(task, part_of(start + first, rows[first]), own)
+        step, total = size // _FAN_IN, None
+        for i in range(first, min(first + size, len(rows)), step):
+            total = add_to(total, node(i, step), start + i)
+        assert total is not None
+        return total
+
+    return start, node(0, size)
 
 
 def _move(step: Any, number: int, values: list[Any], state: _Held, args: _Held) -> Any:
@@ -168,8 +249,10 @@ def _move(step: Any, number: int, values: list[Any], state: _Held, args: _Held) 
     return _Held(run_task(step, part_of(number, values), (moved, *args.value)))
 
 
-def _of_one(held: _Held, number: int, values: list[Any]) -> _Held:
+def _of_one(held: _Held, number: int, values: list[Any], place: int | None = None) -> _Held:
+    """Return what a task returns of a partition; place: of that among the values of several."""
     task, args = held.value
+    values = values if place is None else values[place]
     return _Held(run_task(task, part_of(number, values), args))
 
 
