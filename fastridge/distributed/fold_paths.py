@@ -46,33 +46,36 @@ class FoldPath:
         penalties = np.repeat(alphas, k)
         reduced = whole.reduced
 
-        def precondition(R: Array) -> Array:
-            rotated = np.ascontiguousarray(reduced.rotate(R).T).reshape(m, k, p)
-            solved = [reduced.solve(alphas[i : i + 1], rotated[i].T)[0][0] for i in range(m)]
-            return np.asarray(reduced.rotate(np.concatenate(solved).T, back=True))
+        def precondition(R: Array, which: NDArray[np.intp]) -> Array:
+            rotated = np.ascontiguousarray(reduced.rotate(R).T)
+            each = zip(penalties[which, None], rotated, strict=True)
+            solved = [reduced.solve(penalty, one[:, None])[0][0, 0] for penalty, one in each]
+            return np.asarray(reduced.rotate(np.array(solved).T, back=True))
 
         X, R = np.zeros((p, m * k), order="F"), right.copy(order="F")
-        Z = precondition(R)
+        # systems that have not settled yet
+        live = np.arange(m * k)
+        Z = precondition(R, live)
         step = Z.copy(order="F")
         size = first = np.einsum("ij,ij->j", R, Z)
-        self.converged = False
         for _ in range(_MOST):
-            product = M @ step + penalties * step
+            product = M @ step + penalties[live] * step
             curve = np.einsum("ij,ij->j", step, product)
-            t = np.divide(size, curve, out=np.zeros(m * k), where=curve > 0)
-            X += t * step
-            R -= t * product
-            Z = precondition(R)
-            after = np.einsum("ij,ij->j", R, Z)
-            if (after <= _SETTLED**2 * first).all():
-                self.converged = True
+            t = np.divide(size, curve, out=np.zeros(len(live)), where=curve > 0)
+            X[:, live] += t * step
+            R[:, live] -= t * product
+            Z = precondition(R[:, live], live)
+            after = np.einsum("ij,ij->j", R[:, live], Z)
+            ratio = np.divide(after, size, out=np.zeros(len(live)), where=size > 0)
+            left = after > _SETTLED**2 * first[live]
+            step = np.asfortranarray((Z + ratio * step)[:, left])
+            size, live = after[left], live[left]
+            if not len(live):
                 break
-            ratio = np.divide(after, size, out=np.zeros(m * k), where=size > 0)
-            step = Z + ratio * step
-            size = after
+        self.converged = not len(live)
         # yy - 2 c'x + x'Mx, with Mx = c - r - alpha x
-        left = np.einsum("ij,ij->j", X, right + R) + penalties * np.einsum("ij,ij->j", X, X)
-        self.residual = problem.yy - left.reshape(m, k)
+        gain = np.einsum("ij,ij->j", X, right + R) + penalties * np.einsum("ij,ij->j", X, X)
+        self.residual = problem.yy - gain.reshape(m, k)
         self.coef = np.zeros((m, k, problem.p))
         self.coef[:, :, chosen] = (inverse[:, None] * X).T.reshape(m, k, p)
 

@@ -37,8 +37,10 @@ class Tridiagonal:
         """Return Q' B, or with `back` Q B, for B (n, k), as a new array in F order."""
         B = np.array(B, order="F")
         if len(B) > 1:
-            # Q is diag(1, H), with H the product of the reflectors, below the first row
-            H = np.asfortranarray(self._reflectors[1:, :-1])
+            # Q is diag(1, H), with H the product of the reflectors, below the first row: a view of
+            # these in columns of as many elements, the last of which is not read
+            n = len(B)
+            H = self._reflectors.T.reshape(-1)[1 : 1 + n * (n - 1)].reshape(n - 1, n).T
             trans = "N" if back else "T"
             # blocks: signals are handled between them
             step = max(1, int(_AT_ONCE / len(B) ** 2))
