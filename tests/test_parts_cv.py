@@ -12,7 +12,8 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 import fastridge
 from fastridge import Chunks
-from fastridge.distributed import fold_paths, glm_cv
+from fastridge.distributed import fold_paths, glm_cv, glm_sums
+from fastridge.distributed import glm as glm_parts
 from fastridge.distributed.lockstep import run_together
 from fastridge.distributed.sums import Totals
 from fastridge.model_selection import HashedKFold
@@ -281,6 +282,26 @@ def test_splitters_that_need_more_than_the_number_of_rows_are_refused(cv):
         chunks = Chunks.arrays(X0, targets(Y0, "counts"), groups=groups, rows=100)
         with pytest.raises(ValueError, match=r"cv is .*KFold\(.*expected an int"):
             model.fit(chunks)
+
+
+def test_second_derivatives_without_room_are_refused_before_they_are_summed(monkeypatch):
+    y = targets(Y0, "counts")
+    monkeypatch.setattr(glm_parts, "most_columns", lambda *_: P - 1)
+    monkeypatch.setattr(glm_sums, "_hessian", None)
+    message = rf"X has {P} columns, but .* second derivatives of {P - 1}; expected .*solver='auto'"
+    for model in (
+        fastridge.GLMCV(alphas=3, l1_ratio=1.0, cv=3),
+        fastridge.PoissonRegressor(positive=True),
+        fastridge.PoissonRegressor(solver="newton"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(Chunks.arrays(X0, y, rows=100))
+    # the automatic grid needs gradients alone
+    known, options = glm_sums.known_of, fastridge.PoissonRegressor()._options(0.0)
+    data = glm_sums.Data(fastridge.PoissonRegressor()._make_loss())
+    chunks = Chunks.arrays(X0, y, rows=100)
+    model = glm_parts.GLM(chunks, data, chunks.sum(known, data, False), None, (None, None), options)
+    assert model.first_alpha() > 0
 
 
 def test_errors_in_a_pass_end_all_fits():

@@ -130,8 +130,9 @@ def _split(cv: Any, n: int) -> Iterable[Any]:
         yield from cv.split(np.zeros((n, 1)))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"cv is {cv!r}; for data in parts, expected an int, which keeps groups whole, or a"
-            f" splitter that needs no more than the number of rows: {error}"
+            f"cv is {cv!r}; for data in parts, expected an int, which keeps groups whole and"
+            " stratifies classes, or a splitter that needs no more than the number of rows:"
+            f" {error}"
         ) from error
 
 

@@ -22,7 +22,7 @@ from ..solvers.glm.options import Options
 from ..systems import lapack
 from .glm_cg import Gradients
 from .glm_sums import Data, Equations, Known, equations_of, pair_of
-from .squared import require_memory
+from .squared import most_columns
 
 Array = NDArray[np.float64]
 
@@ -143,6 +143,8 @@ class GLM:
     def null(self, is_wide: bool) -> Null:
         """Return the model without features."""
         known = self.known
+        if not is_wide:
+            self._require_memory()
         coef, intercept = (
             np.zeros((self.k, self.p)),
             first_intercept(self.data, known, self.fit_intercept),
@@ -170,7 +172,7 @@ class GLM:
         penalty = self.penalty(alpha)
         is_wide = self.is_wide(penalty)
         if not is_wide:
-            require_memory(self.parts, None, self.k**2)
+            self._require_memory()
         steps: Any = Gradients(self.parts, data, origin, total) if is_wide else None
         begun = None
         if start is not None:
@@ -234,6 +236,17 @@ class GLM:
             error,
         )
 
+    def _require_memory(self) -> None:
+        """Refuse more columns than second derivatives have room for."""
+        most = most_columns(None, self.k**2)
+        if self.p > most:
+            raise ValueError(
+                f"X has {self.p} columns, but the memory allowed is that of the second derivatives"
+                f" of {int(most)}; expected fewer columns, or an L2 penalty on every feature"
+                " without bounds and solver='auto', with which steps are solved by conjugate"
+                " gradients."
+            )
+
     def _inside(self, coef: Array) -> Array:
         """Return coefficients within the bounds."""
         lower, upper = self.box
@@ -275,17 +288,18 @@ class GLM:
         lower = np.full(p, -np.inf) if lower is None else lower
         upper = np.full(p, np.inf) if upper is None else upper
         rest = np.clip(np.zeros(p), lower, upper)
-        null = self.null(False)
+        is_fitted = bool(free.any() or rest.any())
+        null = self.null(not is_fitted)
         coef, intercept, state = null.coef, null.intercept, null.state
         assert state is not None
-        if free.any() or rest.any():
+        if is_fitted:
             held = copy.copy(self)
             held.box = np.where(free, lower, rest), np.where(free, upper, rest)
             held.options = self.options._replace(l1_ratio=0.0, solver="auto", tol=_START_TOL)
             found = held.fit(0.0, null)
             intercept = found.intercept + found.coef @ self.origin
             coef = found.coef
-            state = self.at(coef, intercept if self.fit_intercept else np.zeros(1), False)
+            state = self.at(coef, intercept if self.fit_intercept else np.zeros(1), True)
         if free.all():
             return 0.0
         v = np.where(self.constant, 0.0, state.gradient[0, :p] / self.unit)
