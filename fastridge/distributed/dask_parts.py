@@ -16,8 +16,20 @@ from typing import Any
 
 import numpy as np
 
+from .._matrix import Matrix
 from .._stack import outside
-from ..data.parts import Part, Parts, Task, Total, add_to, argument, run_task, total_of
+from ..data.check import check_design
+from ..data.parts import (
+    Part,
+    Parts,
+    Task,
+    Total,
+    add_to,
+    argument,
+    in_part,
+    run_task,
+    total_of,
+)
 
 _FAN_IN = 4  # sums added by a task
 _SMALL = 1 << 20  # bytes of parts that share a task
@@ -44,7 +56,7 @@ class DaskParts(Parts):
         self.size = size  # bytes of a part; 0 where they are not known
         self._graph: Any = None
         self._name = uuid.uuid4().hex
-        self._kept: list[Any] | None = None  # delayed lists of the values of consecutive parts
+        self._kept: list[Any] | None = None  # delayed `_Together`
         self._step = 1  # parts of each of these
 
     @property
@@ -75,7 +87,7 @@ class DaskParts(Parts):
         graph, keys = self._layout()
         graph, name = dict(graph), f"fastridge-keep-{self._name}"
         for start in range(0, len(keys), step):
-            graph[name, start] = (_listed, *keys[start : start + step])
+            graph[name, start] = (_Together, *keys[start : start + step])
         names = [(name, start) for start in range(0, len(keys), step)]
         self._kept = list(dask.persist(*(Delayed(name, graph) for name in names)))
         self._step = step
@@ -219,21 +231,60 @@ def _client() -> Any:
     return client if hasattr(client, "scheduler_info") else None
 
 
-def _listed(*rows: Any) -> list[Any]:
-    return list(rows)
+class _Together:
+    """Consecutive partitions in the memory of a worker.
+
+    The structure of sparse ones is checked in the first two passes: checking it takes as long as a
+    product with it.
+    """
+
+    def __init__(self, *rows: list[Any]) -> None:
+        self.rows = rows
+        self._checked: dict[int, Matrix | None] = {}
+
+    def __reduce__(self) -> Any:
+        # arrays alone travel between workers
+        return _Together, self.rows
+
+    def __sizeof__(self) -> int:
+        from dask.sizeof import sizeof
+
+        return sum(sizeof(value) for row in self.rows for value in row)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, number: int, place: int) -> Part:
+        """Return the partition at a place, which has a number."""
+        part = part_of(number, self.rows[place])
+        if not hasattr(part.X, "indptr"):
+            return part
+        if place not in self._checked:
+            self._checked[place] = None
+            return part
+        A = self._checked[place]
+        if A is None and part.X.shape[0]:
+            with in_part(number):
+                A = check_design(part.X, finite=False)
+            # converted copies are not kept: they may not fit into the memory
+            if np.shares_memory(A.arrays[1], part.X.indices):
+                self._checked[place] = A
+        return part if A is None else part._replace(X=A)
 
 
-def _run(held: _Held, start: int, size: int, each: Any, rows: list[list[Any]]) -> Any:
+def _run(held: _Held, start: int, size: int, each: Any, rows: Any) -> Any:
     """Return the number of the first of `size` consecutive partitions, and the sum of their node.
 
-    rows: the values of each partition; fewer than `size` at the end of the data.
+    rows: the values of each partition, or `_Together`; fewer than `size` at the end of the data.
     """
+    if not isinstance(rows, _Together):
+        rows = _Together(*rows)
     task, args = held.value
 
     def node(first: int, size: int) -> Total:
         if size == 1:
             own = args if each is None else (*args, each.value[first])
-            return total_of(task, part_of(start + first, rows[first]), own)
+            return total_of(task, rows.part(start + first, first), own)
         step, total = size // _FAN_IN, None
         for i in range(first, min(first + size, len(rows)), step):
             total = add_to(total, node(i, step), start + i)
@@ -249,10 +300,10 @@ def _move(step: Any, number: int, values: list[Any], state: _Held, args: _Held) 
     return _Held(run_task(step, part_of(number, values), (moved, *args.value)))
 
 
-def _of_one(held: _Held, number: int, values: list[Any], place: int | None = None) -> _Held:
-    """Return what a task returns of a partition; place: of that among the values of several."""
+def _of_one(held: _Held, number: int, values: Any, place: int = 0) -> _Held:
+    """Return what a task returns of a partition, or of that at a place of several."""
     task, args = held.value
-    values = values if place is None else values[place]
+    values = values.rows[place] if isinstance(values, _Together) else values
     return _Held(run_task(task, part_of(number, values), args))
 
 
@@ -309,7 +360,9 @@ def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
         rows = X.chunks[0]
         if not any(math.isnan(n) for n in rows):
             lengths = [int(n) for n in rows]
-            size = max(lengths, default=0) * X.shape[1] * X.dtype.itemsize
+            # sparse blocks are smaller than their shape says
+            if isinstance(getattr(X, "_meta", None), np.ndarray):
+                size = max(lengths, default=0) * X.shape[1] * X.dtype.itemsize
         first = _blocks(X)
     else:
         names = np.array(list(X.columns), dtype=object)

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
-from ..data.check import check_design, check_finite, check_target
+from ..data.check import check_finite, check_target
 from ..data.parts import Part, Sum, row_count
 from ..losses import Loss
 from ..solvers.glm.options import check_offset
-from .sums import Many, Totals, Weights, codes_of, labels_of, weights_of, weights_of_rows
+from .sums import Many, Totals, Weights, codes_of, design_of, labels_of, weights_of, weights_of_rows
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class Rows(NamedTuple):
 def read(part: Part, data: Data) -> Rows:
     """Return the rows of a part, after the checks that a local fit does."""
     n = row_count(part.X)
-    A = check_design(part.X, finite=False)
+    A = design_of(part)
     weight = weights_of_rows(part, n)
     if data.classes is None:
         y = check_target(part.y, n)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .. import _sklearn
 from .._cached import cached
 from .._stack import outside
-from ..data.check import check_design, check_target
+from ..data.check import check_target
 from ..data.parts import Part, Parts, Sum, row_count
 from ..data.rows import take_rows
 from ..model_selection._scores import right_rows
@@ -31,6 +31,7 @@ from ..systems import lapack
 from .sums import (
     Targets,
     codes_of,
+    design_of,
     labels_of,
     refuse_others,
     weights_of_rows,
@@ -162,7 +163,7 @@ class LeftOutTask(NamedTuple):
         if self.targets is not None:
             code = codes_of(labels_of(part, n), self.targets.classes)
             part = with_targets(part, self.targets)
-        A, Y = check_design(part.X, finite=False), check_target(part.y, n).reshape(n, -1)
+        A, Y = design_of(part), check_target(part.y, n).reshape(n, -1)
         weight = weights_of_rows(part, n)
         weight = np.ones(n) if weight is None else weight
         live = np.flatnonzero(weight > 0)

@@ -30,6 +30,7 @@ from .sums import (
     Totals,
     class_weights,
     codes_of,
+    design_of,
     fold_of_rows,
     label_counts_of,
     labels_of,
@@ -185,7 +186,7 @@ class _Right:
         if n == 0:
             return None
         fold = fold_of_rows(part, self.shared if folds is None else folds, n)
-        A, code = check_design(part.X, finite=False), codes_of(labels_of(part, n), self.targets[0])
+        A, code = design_of(part), codes_of(labels_of(part, n), self.targets[0])
         weight = with_targets(part, self.targets).weight
         weight = np.ones(n) if weight is None else weight
         m = len(next(iter(self.models.values()))[0])

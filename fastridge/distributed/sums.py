@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._matrix import Matrix
 from ..data.check import check_design, check_target, feature_names
 from ..data.labels import as_labels, weights_of_classes
 from ..data.parameters import non_negative
@@ -175,6 +176,11 @@ def weights_of(part: Part, field: str, weighted: bool) -> Weights | None:
     labels, code = np.unique(values, return_inverse=True)
     weight = weights_of_rows(part, n) if weighted else None
     return Weights(labels, np.bincount(code, weight, len(labels)).astype(np.float64), field)
+
+
+def design_of(part: Part) -> Matrix:
+    """Return X of a part, checked but for NaN and infinity of dense data."""
+    return part.X if isinstance(part.X, Matrix) else check_design(part.X, finite=False)
 
 
 def weights_of_rows(part: Part, n: int) -> NDArray[np.float64] | None:
@@ -359,7 +365,7 @@ def fold_moments_of(
     if targets is not None:
         part = with_targets(part, targets)
     names = feature_names(part.X)
-    A = check_design(part.X, finite=False)
+    A = design_of(part)
     if A.n_columns > most:
         raise ValueError(too_wide(A.n_columns, most))
     Y = check_target(part.y, n)

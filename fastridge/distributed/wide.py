@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._matrix import Matrix
-from ..data.check import check_design, check_finite, check_target
+from ..data.check import check_finite, check_target
 from ..data.parameters import check_alpha, check_penalty_factor
 from ..data.parts import Part, Parts, Sum, row_count
 from ..quadratic.base import Quadratic
@@ -23,7 +23,7 @@ from ..solvers.ridge.cg import Products, Systems, solve_cg
 from ..solvers.ridge.result import cast_and_warn, sufficient_gradient
 from ..solvers.ridge.solve import finished
 from ..systems.cost import heavy_columns
-from .sums import Targets, Totals, weights_of_rows, with_targets
+from .sums import Targets, Totals, design_of, weights_of_rows, with_targets
 
 Array = NDArray[np.float64]
 
@@ -96,7 +96,7 @@ def _rows(part: Part, targets: Targets | None) -> tuple[Matrix, Array, Array | N
     n = row_count(part.X)
     if targets is not None:
         part = with_targets(part, targets)
-    A = check_design(part.X, finite=False)
+    A = design_of(part)
     return A, check_target(part.y, n), weights_of_rows(part, n)
 
 
