@@ -15,8 +15,10 @@ from fastridge import Chunks
 from fastridge.distributed import fold_paths, glm_cv, glm_sums
 from fastridge.distributed import glm as glm_parts
 from fastridge.distributed.lockstep import run_together
+from fastridge.distributed.ridge_folds import MomentFolds
 from fastridge.distributed.sums import Totals
 from fastridge.model_selection import HashedKFold
+from fastridge.solvers.ridge_path.direct import MomentsPath
 
 GCV = np.geomspace(1.0, 1e3, 6)
 FREE = np.r_[0.0, 0.0, np.full(P - 2, 3.0)]
@@ -366,6 +368,44 @@ def test_folds_of_many_columns_by_the_reduction_of_all_rows(options, monkeypatch
     same(plain, found, 1e-10)
     assert len(made) == 3
     assert all(one.converged for one in made)
+
+
+def test_folds_of_many_columns_of_unlike_scales(monkeypatch):
+    X, y, s = data(offset=1.0)
+    # penalties are below what the reduction shows beside the largest eigenvalue
+    X = X * np.array([1e5, *np.ones(X.shape[1] - 1)])
+    model = fastridge.RidgeCV(np.geomspace(1e-2, 1e3, 7), cv=HashedKFold(3))
+    plain = clone(model).fit(Chunks.arrays(X, y, s, rows=97))
+    monkeypatch.setattr("fastridge.distributed.ridge_folds.LARGE", 1)
+    monkeypatch.setattr("fastridge.solvers.ridge_path.direct._MANY", 1)
+    seen = []
+
+    def alone(path, alphas):
+        seen.append(alphas)
+        return own(path, alphas)
+
+    own = MomentsPath._dof_alone
+    monkeypatch.setattr(MomentsPath, "_dof_alone", alone)
+    monkeypatch.setattr("fastridge.solvers.ridge_path.direct.of_gram", None)
+    monkeypatch.setattr(MomentFolds, "path_of_moments", once(MomentFolds.path_of_moments))
+    found = clone(model).fit(Chunks.arrays(X, y, s, rows=97))
+    same(plain, found, 1e-9)
+    assert len(seen) == 1
+    assert len(seen[0]) >= 5
+    for name in ("dof", "train_error", "validation_error"):
+        assert found.cv_results_[name] == pytest.approx(plain.cv_results_[name], rel=1e-9)
+
+
+def once(function):
+    """Return a function that is called once: reductions for each fold are none."""
+    calls = []
+
+    def called(*args):
+        calls.append(args)
+        assert len(calls) == 1
+        return function(*args)
+
+    return called
 
 
 def test_hashed_folds():

@@ -115,7 +115,8 @@ class MomentFolds(Folds):
         factor = np.ones(p) if options["factor"] is None else options["factor"]
         if p >= LARGE and factor.all():
             whole = self.path(alphas)
-            if not len(whole.alone):
+            # small penalties may be less than the reduction shows, but not than its round-off
+            if whole.reduced is not None and whole.reduced.is_positive(0.5 * alphas).all():
                 variance = np.diagonal(train.gram) / train.total_weight
                 unit = np.where(variance > 0, variance, 1.0)
                 d = factor * unit if options["standardize"] else factor

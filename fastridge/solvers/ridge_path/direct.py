@@ -21,7 +21,7 @@ from ...quadratic.projected import rounding_scale, span, unit_of_rows
 from ...quadratic.spectral import SpectralPath
 from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
-from ...systems.lapack import eigh
+from ...systems.lapack import eigh, half_inverse
 from ...systems.spectrum import of_gram, of_products
 from ...systems.tridiagonal import Tridiagonal
 from ..ridge.moments import solve_moments
@@ -32,6 +32,7 @@ CANCELS = 1e-6  # residual, as a share of the target's squares, below which mome
 _MAX_REFINE = 3
 _SETTLED = 1e-8
 _UNLIKE = 1e4  # ratio of the square roots of penalty factors that counts as large
+_MANY = 1000  # columns beyond which inverses take less time than singular values of unlike columns
 _RANK = 1e-13  # relative tolerance of the rank of free columns
 _EPS = np.finfo(np.float64).eps
 
@@ -103,10 +104,30 @@ class MomentsPath:
             self.singly, exact[self.alone] = _by_rows(self, rows())
         elif len(self.alone):
             self.singly = [self._one(i) for i in self.alone]
-            exact[self.alone] = self.spectrum.dof(alphas[self.alone])
+            exact[self.alone] = self._dof_alone(alphas[self.alone])
         self.dof = np.maximum(exact, 0.0), np.zeros(m)
         if rows is not None and m:
             self._sum_residuals()
+
+    def _dof_alone(self, alphas):
+        """Return the degrees of freedom of penalties that the reduction does not show."""
+        if len(self.chosen) < _MANY or "spectrum" in vars(self):
+            return self.spectrum.dof(alphas)
+        left = np.empty(len(alphas))
+        for i, alpha in enumerate(alphas):
+            # round-off of the factor is relative to the diagonal: columns may have unlike scales
+            K = np.array(self.M, order="F")
+            K.flat[:: len(K) + 1] += alpha
+            diagonal = np.diagonal(K).copy()
+            size = 1.0 / np.sqrt(diagonal)
+            K *= size
+            K *= size[:, None]
+            # L^-1, the column norms of which are the diagonal of the inverse
+            half = half_inverse(K)
+            if half is None:
+                return self.spectrum.dof(alphas)
+            left[i] = np.einsum("ij,ij->j", half, half) @ (alpha / diagonal)
+        return self.rank + len(self.chosen) - left
 
     def _sum_residuals(self):
         """Compute residuals that the moments lose to cancellation from the rows."""
