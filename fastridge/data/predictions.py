@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checks import held
 from .check import check_design
 
 
@@ -35,5 +36,5 @@ class LinearPredictions:
             If X is not such a matrix, or has another number of features.
         """
         A = check_design(X, n_features=self.coef.shape[-1], caller=type(self).__name__)
-        out = A.dot(np.asfortranarray(self.coef.T, dtype=np.float64))
+        out = A.dot(np.asfortranarray(held(self.coef).T, dtype=np.float64))
         return out + np.asarray(self.intercept, np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
-from .._checks import all_finite
+from .._checks import all_finite, held
 from .._descriptions import defaults_of, expand
 from .._estimators import home_of, row_of
 from .._stack import outside
@@ -318,7 +318,7 @@ class Estimator:
                 return X @ coef.T + self.intercept_
         self._check_feature_names(X)
         A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
-        values = A.dot(coef.T.astype(np.float64, order="F", copy=False))
+        values = A.dot(held(coef).T.astype(np.float64, order="F", copy=False))
         values += self.intercept_
         return values.astype(np.promote_types(A.dtype, coef.dtype), copy=False)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _sklearn
+from .._checks import held
 from .._locks import LOCK, lock_of, one_at_a_time
 from .._matrix import Matrix
 from .._stack import outside
@@ -393,8 +394,9 @@ class BaseSGD(Estimator):
         if self.hash_bits is None or not hasattr(self, "coef_"):
             return super()._linear_predictor(X, method)
         A = check_hashed(X, self.hash_bits)
-        values = A.dot(self.coef_.T.astype(np.float64, order="F", copy=False)) + self.intercept_
-        return values.astype(np.promote_types(A.dtype, self.coef_.dtype), copy=False)
+        coef = held(self.coef_)
+        values = A.dot(coef.T.astype(np.float64, order="F", copy=False)) + self.intercept_
+        return values.astype(np.promote_types(A.dtype, coef.dtype), copy=False)
 
     def _weight(self, sample_weight: Any, n: int) -> Vector | None:
         """Check the weights of `fit`; early stopping checks for zero totals after its split."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import held
 from ...data.check import check_design
 from ...data.predictions import LinearPredictions
 from ...losses import SQUARED
@@ -252,7 +253,7 @@ class ElasticNetPath:
             If X is not such a matrix, or has another number of features.
         """
         A = check_design(X, n_features=self._n_features, caller="ElasticNetPath")
-        out = A.dot(np.asfortranarray(self.coef.T, dtype=np.float64))
+        out = A.dot(np.asfortranarray(held(self.coef).T, dtype=np.float64))
         return out.T + self.intercept[:, np.newaxis]
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import held
 from ...data.check import check_design
 from ...data.parameters import check_seed
 from ...losses import Multinomial
@@ -378,7 +379,7 @@ class GLMResult:
         """
         several = self.coef.ndim == 2
         A = check_design(X, n_features=self.coef.shape[-1], caller=type(self).__name__)
-        coef = np.asfortranarray(self.coef.T, dtype=np.float64)
+        coef = np.asfortranarray(held(self.coef).T, dtype=np.float64)
         eta = A.dot(coef) + self.intercept
         if several:
             known = check_offsets(offset, exposure, *eta.shape)
