@@ -161,6 +161,7 @@ def test_columns_in_chunks_are_merged_with_a_warning(rows):
 
 
 def test_errors(rows):
+    pd = pytest.importorskip("pandas")
     X, y, s = rows
     bad = y.copy()
     bad[200] = np.nan
@@ -172,6 +173,7 @@ def test_errors(rows):
         ((lazy(X)[:, 0], lazy(y)), r"X has 1 dimensions; expected 2"),
         (([dask.delayed((X, y))], y), r"y is given together with a list of partitions"),
         (([dask.delayed(X)],), r"part 0 is a ndarray; expected \(X, y"),
+        (([dask.delayed((X, y, s, s))],), r"part 0 has 4 elements; expected \(X, y"),
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(*arguments)
@@ -185,6 +187,8 @@ def test_errors(rows):
         with pytest.raises(ValueError, match="part 1: sample_weight is None, but the parts before"):
             fitted.fit(some)
     fitted = fastridge.Ridge().fit(X, y)
+    alone = fitted.predict([dask.delayed(X[:60]), dask.delayed((X[60:], y[60:]))])
+    assert (alone.compute() == fitted.predict(X)).all()
     with pytest.raises(ValueError, match=r"part 3: .*NaN"):
         fitted.predict(lazy(np.where(np.arange(N)[:, None] == 200, np.nan, X))).compute()
     unknown = lazy(X)[lazy(X)[:, 0] > -1e9]
@@ -194,6 +198,11 @@ def test_errors(rows):
     with pytest.raises(ValueError, match="X has 300000 columns, but the memory allowed"):
         fastridge.BayesianRidge().fit(wide, da.zeros(10, chunks=5))
     assert not hasattr(model, "coef_")
+    frame = dd.from_pandas(pd.DataFrame(X), npartitions=2)
+    with pytest.raises(ValueError, match=r"X has 1 dimensions; expected 2"):
+        model.fit(frame[0], lazy(y))
+    with pytest.raises(TypeError, match="X is one delayed value; expected a list of delayed"):
+        model.fit(dask.delayed((X, y)), lazy(y))
     with pytest.raises(TypeError, match=r"X is data in parts, which SGDRegressor.fit"):
         fastridge.SGDRegressor().fit(lazy(X), lazy(y))
 

@@ -112,6 +112,15 @@ def test_other_losses_are_fitted_as_the_rows_are(kind, model, weighted):
         )
 
 
+def test_linear_regression_of_float32_has_their_singular_values():
+    rng = np.random.default_rng(5)
+    X, y = (rng.standard_normal(shape).astype(np.float32) for shape in ((300, 6), 300))
+    local = fastridge.LinearRegression().fit(X, y)
+    found = fastridge.LinearRegression().fit(Chunks.arrays(X, y, rows=97))
+    assert found.singular_.dtype == local.singular_.dtype == np.float32
+    close(local.singular_, found.singular_, 1e-5)
+
+
 @pytest.mark.parametrize("container", ["csr", "float32", "F", "frame"])
 def test_storages(container):
     X, y, s = data(offset=1.0)

@@ -318,8 +318,20 @@ def _add(*sums: Any) -> Any:
 
 def dask_parts(X: Any, given: dict[str, Any]) -> DaskParts:
     """Return parts of a collection of Dask, or of a list of delayed (X, y[, weight])."""
+    from dask.delayed import Delayed
+
     if isinstance(X, (list, tuple)):
         return _of_delayed(X, given)
+    if isinstance(X, Delayed):
+        raise TypeError(
+            "X is one delayed value; expected a list of delayed partitions"
+            " (X, y[, sample_weight]), or an array or a data frame of Dask."
+        )
+    if not hasattr(X, "ndim"):
+        raise TypeError(
+            f"X is a {type(X).__name__} of Dask; expected an array or a data frame of Dask, or a"
+            " list of delayed partitions (X, y[, sample_weight])."
+        )
     return _of_collections(X, given)
 
 
@@ -333,23 +345,32 @@ def _of_delayed(X: Any, given: dict[str, Any]) -> DaskParts:
     return DaskParts([[one] for one in X], None, None, 0.0, False)
 
 
-def part_of(number: int, values: Any) -> Part:
-    """Return a part of its fields, or of a whole (X, y[, sample_weight])."""
+def part_of(number: int, values: Any, needs_y: bool = True) -> Part:
+    """Return a part of its fields, or of a whole (X, y[, sample_weight]).
+
+    needs_y: whether a whole may not be X alone.
+    """
     if len(values) > 1:
         return Part(number, *values)
     (whole,) = values
-    if not isinstance(whole, (tuple, list)) or not 2 <= len(whole) <= 3:
+    if not isinstance(whole, (tuple, list)):
+        if not needs_y:
+            return Part(number, whole)
         raise ValueError(
             f"part {number} is a {type(whole).__name__}; expected (X, y[, sample_weight])."
+        )
+    if not 2 <= len(whole) <= 3:
+        raise ValueError(
+            f"part {number} has {len(whole)} elements; expected (X, y[, sample_weight])."
         )
     return Part(number, *whole)
 
 
 def _of_collections(X: Any, given: dict[str, Any]) -> DaskParts:
     names, lengths, size = None, None, 0.0
+    if X.ndim != 2:
+        raise ValueError(f"X has {X.ndim} dimensions; expected 2: (n_samples, n_features).")
     if hasattr(X, "chunks"):
-        if X.ndim != 2:
-            raise ValueError(f"X has {X.ndim} dimensions; expected 2: (n_samples, n_features).")
         if len(X.chunks[1]) > 1:
             warnings.warn(
                 f"X has its columns in {len(X.chunks[1])} chunks, which are merged in every fit;"

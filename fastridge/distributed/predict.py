@@ -68,7 +68,7 @@ def _call(
 ) -> Any:
     from .dask_parts import part_of
 
-    return run_task(_of_part, part_of(number, values), (estimator, method, given))
+    return run_task(_of_part, part_of(number, values, False), (estimator, method, given))
 
 
 def _of_part(part: Part, estimator: Any, method: str, given: dict[str, Any]) -> Any:

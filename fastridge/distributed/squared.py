@@ -214,8 +214,9 @@ def _fit_standing(estimator: Any, fit: Any, sums: list[Moments]) -> None:
     if hasattr(estimator, "singular_"):
         estimator.singular_ = estimator.singular_[: min(total.n_samples, p)]
     if total.is_float32:
-        for name in ("coef_", "intercept_"):
-            setattr(estimator, name, np.asarray(getattr(estimator, name), np.float32)[()])
+        for name in ("coef_", "intercept_", "singular_"):
+            if hasattr(estimator, name):
+                setattr(estimator, name, np.asarray(getattr(estimator, name), np.float32)[()])
     estimator._set_features(p, total.feature_names)
 
 
