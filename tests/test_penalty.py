@@ -178,3 +178,30 @@ def test_lambda_of_glmnet():
     fit = fastridge.glm(X, (y > 5) * 1.0, "logistic", alpha=0.1, standardize=True, tol=1e-12)
     expected = [0.2165604811801, 0.4148825215552, -0.2785627947534, -0.0202406952836]
     np.testing.assert_allclose([fit.intercept, *fit.coef], expected, rtol=1e-7)
+
+
+def test_alpha_of_glum_and_lambda_of_glmnet_for_other_losses():
+    """Coefficients that glum 3.4 printed for alpha=0.1; glmnet 4.1, for lambda=0.1, the same."""
+    i = np.arange(1.0, 41.0)
+    X = np.column_stack([j * np.sin(i * j) for j in (1.0, 2.0, 3.0)])
+    counts = np.round(np.exp(0.8 + 0.4 * X[:, 0] - 0.2 * X[:, 1] + 0.3 * np.cos(2.5 * i)))
+    targets = {
+        "poisson": counts,
+        "logistic": (counts > np.median(counts)).astype(float),
+        "gamma": counts + 1.0,
+    }
+    printed = {
+        ("poisson", 0.0): [0.83175316059, 0.37783390751, -0.21932810000, 0.00843340040],
+        ("poisson", 0.5): [0.84108914186, 0.35277443535, -0.21164230815, 0.00460847955],
+        ("logistic", 0.0): [-0.62086157587, 0.69786336405, -0.90050721178, 0.03778514121],
+        ("logistic", 0.5): [-0.60312233559, 0.57103175148, -0.86916315608, 0.0],
+        ("gamma", 0.0): [1.21008436976, 0.23591972242, -0.14571834332, 0.00152342804],
+        ("gamma", 0.5): [1.21696200448, 0.16777781758, -0.12677636251, 0.0],
+    }
+    for (loss, ratio), expected in printed.items():
+        fit = fastridge.glm(X, targets[loss], loss, 0.1, l1_ratio=ratio, tol=1e-9)
+        np.testing.assert_allclose([fit.intercept, *fit.coef], expected, rtol=2e-6, atol=1e-12)
+    C = penalty.convert(0.1, "glm", "C", n_samples=40)
+    model = fastridge.LogisticRegression(C=C, tol=1e-9).fit(X, targets["logistic"])
+    fitted = [*model.intercept_, *model.coef_[0]]
+    np.testing.assert_allclose(fitted, printed["logistic", 0.0], rtol=1e-9)
