@@ -112,8 +112,8 @@ class LogisticSmall(_Model):
         return common.dense(100, 10)[0]
 
 
-class _LassoPath:
-    """A path with an L1 penalty; a subclass has `data`, the `loss` and `options` of the path."""
+class _Path:
+    """A path of penalties; a subclass has `data`, the `loss` and `options` of the path."""
 
     params = ("1 thread", "2 threads")
     param_names = ("player",)
@@ -136,7 +136,7 @@ class _LassoPath:
     track_relative_gap.unit = "of the null objective"
 
 
-class LassoPath(_LassoPath):
+class LassoPath(_Path):
     """50 logistic models to a hundredth of the largest penalty."""
 
     loss, options = "logistic", {"n_alphas": 50, "eps": 0.01}
@@ -146,7 +146,7 @@ class LassoPath(_LassoPath):
         return X, labels(X)
 
 
-class MultinomialLassoPath(_LassoPath):
+class MultinomialLassoPath(_Path):
     """20 models of 5 classes to a twentieth of the largest penalty."""
 
     loss, options = "multinomial", {"n_alphas": 20, "eps": 0.05}
@@ -156,3 +156,13 @@ class MultinomialLassoPath(_LassoPath):
         rng = np.random.default_rng(0)
         eta = X @ rng.standard_normal((X.shape[1], 5))
         return X, (eta + rng.gumbel(size=eta.shape)).argmax(axis=1).astype(float)
+
+
+class TextPath(_Path):
+    """20 logistic models without an L1 penalty, of fewer texts than words."""
+
+    loss, options = "logistic", {"l1_ratio": 0.0, "alphas": np.geomspace(0.1, 1e-5, 20)}
+
+    def data(self):
+        X = common.words(3_000, 20_000, 100)[0]
+        return X, labels(X)
