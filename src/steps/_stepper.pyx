@@ -29,7 +29,8 @@ cnp.import_array()
 attach()
 
 
-cdef double PINNED = 8192.0  # work for each array from which pins cost little beside a step
+# work of a step, by array and in all, below which the GIL is kept: pins cost a tenth of it or more
+cdef double PINNED = 1 << 15, BRIEF = 1 << 22
 
 
 cdef class Stepper:
@@ -452,8 +453,7 @@ cdef class Stepper:
             t.step.kind = s[self.group[i]].kind
             work += fr_step_work(t)
             sparse = sparse or self.rows[i].index != NULL or self.scratch[i] is not None
-        # small arrays, whose step takes about as long as their pins, are read with the GIL
-        releases = sparse or work >= PINNED * self.count or not FR_HAS_GIL
+        releases = sparse or work >= min(PINNED * self.count, BRIEF) or not FR_HAS_GIL
         for i in range(self.count if releases else 0):
             pin_all(held, self.owners[i].g)
         if look:
