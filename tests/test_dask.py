@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -325,6 +326,23 @@ def test_searches_on_a_cluster_give_the_same_bits(rows, cluster):
         assert (model.cv_results_["score"] == threads.cv_results_["score"]).all()
         local = type(model)(**model.get_params()).fit(X, t, s)
         close(local.cv_results_["score"], model.cv_results_["score"], 1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_no_warning_of_large_graphs(rows, cluster):
+    X, y, _ = rows
+    with (
+        dask.config.set(
+            {"scheduler": cluster, "distributed.admin.large-graph-warning-threshold": 1}
+        ),
+        warnings.catch_warnings(),
+    ):
+        parts = cluster.persist(
+            [dask.delayed((X[:250], y[:250])), dask.delayed((X[250:], y[250:]))]
+        )
+        warnings.filterwarnings("error", message="Sending large graph")
+        fastridge.Ridge().fit(parts)
 
 
 @pytest.mark.slow

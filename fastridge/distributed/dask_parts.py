@@ -145,7 +145,7 @@ class DaskParts(Parts):
         graph[name, -1], graph[name, "args"] = _Held(state), _Held(args)
         for number, row in enumerate(keys):
             graph[name, number] = (_move, step, number, row, (name, number - 1), (name, "args"))
-        return _scheduler()(graph, (name, len(keys) - 1)).value
+        return _computed(graph, (name, len(keys) - 1)).value
 
     def first(self, task: Any, *args: Any) -> Any:
         graph, keys = self._layout()
@@ -160,7 +160,7 @@ class DaskParts(Parts):
                     **held.__dask_graph__(),
                     name: (_of_one, _Held((task, args)), number, held.key, place),
                 }
-            found = _scheduler()(one, name).value
+            found = _computed(one, name).value
             if found is not None:
                 return found
         return None
@@ -198,7 +198,7 @@ class DaskParts(Parts):
                     graph[key] = (_add, *some)
                 above.append(key)
             level = above
-        total: Total = _scheduler()(graph, level[0])[1]
+        total: Total = _computed(graph, level[0])[1]
         return total
 
 
@@ -223,6 +223,16 @@ def _scheduler() -> Any:
     from dask import threaded
 
     return threaded.get
+
+
+def _computed(graph: dict[Any, Any], key: Any) -> Any:
+    """Return the value of a key of a graph."""
+    if _client() is None:
+        return _scheduler()(graph, key)
+    with warnings.catch_warnings():
+        # what a pass needs of the model is as large as it is
+        warnings.filterwarnings("ignore", message="Sending large graph")
+        return _scheduler()(graph, key)
 
 
 def _client() -> Any:
