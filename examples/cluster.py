@@ -10,8 +10,11 @@ Many times over, as on one machine.
 
 It takes the 327,346 flights of 2013 ten times, in partitions that two worker processes of a
 LocalCluster hold, and fits delays by a ridge regression and delays of more than 15 minutes by a
-logistic regression, on one-hot features. It prints the address of the dashboard, the passes over
-the data, and how far the coefficients are from a local fit, in which each flight has the weight 10.
+logistic regression, on one-hot features. Penalties grow with the copies, so that the models are
+those of the flights once. It prints the address of the dashboard, the passes over the data, and how
+far the coefficients are from a local fit, in which each flight has the weight 10.
+
+A pass takes about 0.8 s of CPU time; ``--times 1`` takes less.
 """
 
 import argparse
@@ -88,8 +91,8 @@ def main(argv=None):
         print(f"dashboard: {client.dashboard_link}")
         found = []
         for name, model, y in (
-            ("ridge", fastridge.Ridge(30.0, solver="cg", tol=1e-10), delay),
-            ("logistic", fastridge.LogisticRegression(C=0.1, tol=1e-7), delay > 15),
+            ("ridge", fastridge.Ridge(30.0 * times, solver="cg", tol=1e-10), delay),
+            ("logistic", fastridge.LogisticRegression(C=0.1 / times, tol=1e-7), delay > 15),
         ):
             parts = partitions(client, X, y, options.partitions, times)
             found.append(compare(name, model, parts, X, y, times))

@@ -384,7 +384,7 @@ def test_folds_of_many_columns_of_unlike_scales(monkeypatch):
         seen.append(alphas)
         return own(path, alphas)
 
-    own = MomentsPath._dof_alone
+    own, both = MomentsPath._dof_alone, MomentFolds.path_of_moments
     monkeypatch.setattr(MomentsPath, "_dof_alone", alone)
     monkeypatch.setattr("fastridge.solvers.ridge_path.direct.of_gram", None)
     monkeypatch.setattr(MomentFolds, "path_of_moments", once(MomentFolds.path_of_moments))
@@ -392,6 +392,19 @@ def test_folds_of_many_columns_of_unlike_scales(monkeypatch):
     same(plain, found, 1e-9)
     assert len(seen) == 1
     assert len(seen[0]) >= 5
+    # another grid solves what is new in it
+    options = {"factor": None, "fit_intercept": True, "standardize": False, "tol": 1e-4}
+    folds = MomentFolds([fastridge.Moments(X, y, s)], options)
+    monkeypatch.setattr(MomentFolds, "path_of_moments", both)
+    first, second = np.geomspace(1e-2, 1e3, 7), np.geomspace(1e-3, 1e3, 13)
+    folds.path(first)
+    seen.clear()
+    again = folds.path(second)
+    assert 0 < len(seen[0]) < len(again.alone)
+    whole = MomentFolds([fastridge.Moments(X, y, s)], options).path(second)
+    assert (again.dof[0] == whole.dof[0]).all()
+    assert (again.coef == whole.coef).all()
+    assert (again.residual == whole.residual).all()
     for name in ("dof", "train_error", "validation_error"):
         assert found.cv_results_[name] == pytest.approx(plain.cv_results_[name], rel=1e-9)
 

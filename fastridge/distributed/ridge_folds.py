@@ -64,9 +64,9 @@ class MomentFolds(Folds):
         self.unsettled = []
         # coefficients (m, k, p) and intercepts (m, k) of the folds' last penalties
         self.models: dict[int, tuple[Array, Array]] = {}
-        # the reduction of the total, and its last path
-        self.reduced: Any = None
+        # the last path of the total, and what it leaves to others
         self._last: Any = None
+        self._again: Any = None
 
     def designs(self) -> list[Any]:
         """Return no matrices that a caller's function could change."""
@@ -128,8 +128,8 @@ class MomentFolds(Folds):
     def path(self, alphas: Any, callback: Any = None) -> Any:
         if self._last is None or not np.array_equal(self._last.alphas, alphas):
             self._last = None
-            self._last = self.path_of_moments(self.total, alphas, None, self.reduced)
-            self.reduced = self._last.reduced
+            self._last = self.path_of_moments(self.total, alphas, None, self._again)
+            self._again = self._last.again
         return self._last
 
     def null_deviance(self) -> Array:

@@ -41,13 +41,13 @@ class MomentsPath:
     """Solutions for every penalty from moments: yy - 2 c'w + w'(G + alpha diag(d)) w.
 
     rows: function that returns the RidgeProblem of the rows, used where moments lose digits.
-    reduced: the reduction of another path of the same moments and d, or None.
+    before: `again` of another path of the same moments and d, or None.
     """
 
     solver = "cholesky"
 
     @on_one_thread
-    def __init__(self, moments, alphas, d, fit_intercept, tol, rows=None, reduced=None) -> None:
+    def __init__(self, moments, alphas, d, fit_intercept, tol, rows=None, before=None) -> None:
         self.problem = SumProblem(moments, alphas, d, fit_intercept)
         self.moments, self.alphas, self.d, self.tol = moments, alphas, d, tol
         problem = self.problem
@@ -83,7 +83,7 @@ class MomentsPath:
         self.left = np.zeros(m)  # sum of alpha / (l + alpha) over eigenvalues l of M
         self.alone = np.arange(m)
         if len(self.chosen):
-            self.reduced = Tridiagonal(np.array(M, order="F")) if reduced is None else reduced
+            self.reduced = Tridiagonal(np.array(M, order="F")) if before is None else before[0]
             self.rotated = self.reduced.rotate(self.right)
             self._hidden = hidden
         self.together, self.x = self.alone[:0], np.zeros((0, k, 0))
@@ -99,12 +99,23 @@ class MomentsPath:
             exact[safe] += len(self.chosen) - self.left[safe]
             self.together, self.alone = np.flatnonzero(safe), np.flatnonzero(~safe)
         self.singly = []
+        # by penalty, those solved alone and their degrees of freedom
+        self.found = {} if before is None else before[1]
         self.rows = rows
         if len(self.alone) and rows is not None:
             self.singly, exact[self.alone] = _by_rows(self, rows())
         elif len(self.alone):
-            self.singly = [self._one(i) for i in self.alone]
-            exact[self.alone] = self._dof_alone(alphas[self.alone])
+            new = [i for i in self.alone if alphas[i] not in self.found]
+            solved = [self._one(i) for i in new]
+            both = zip(solved, self._dof_alone(alphas[new]), strict=True) if new else ()
+            self.found.update(zip(alphas[new], both, strict=True))
+            self.singly = [self.found[alpha][0] for alpha in alphas[self.alone]]
+            exact[self.alone] = [self.found[alpha][1] for alpha in alphas[self.alone]]
+            for i, result in zip(self.alone, self.singly, strict=True):
+                self.squared_norm[i] = result.coef.astype(np.float64) ** 2 @ d
+                self.residual[i] = result.objective - alphas[i] * self.squared_norm[i]
+        # what paths of other penalties need not compute again
+        self.again = self.reduced, self.found
         self.dof = np.maximum(exact, 0.0), np.zeros(m)
         if rows is not None and m:
             self._sum_residuals()
@@ -174,7 +185,7 @@ class MomentsPath:
 
     def _one(self, i):
         """Solve for penalty i by itself."""
-        result = solve_moments(
+        return solve_moments(
             self.moments,
             self.alphas[i],
             penalty_factor=self.d,
@@ -182,10 +193,6 @@ class MomentsPath:
             tol=self.tol,
             single=False,
         )
-        w = result.coef.astype(np.float64)
-        self.squared_norm[i] = w**2 @ self.d
-        self.residual[i] = result.objective - self.alphas[i] * self.squared_norm[i]
-        return result
 
     @cached
     @on_one_thread

@@ -359,14 +359,14 @@ class Folds:
             None,
         )
 
-    def path_of_moments(self, moments, alphas, rows, reduced=None) -> MomentsPath:
+    def path_of_moments(self, moments, alphas, rows, before=None) -> MomentsPath:
         options = self.options
         d = np.ones(moments.n_features) if options["factor"] is None else options["factor"]
         if options["standardize"]:
             variance = np.diagonal(moments.gram) / moments.total_weight
             d = d * np.where(variance > 0, variance, 1.0)
         return MomentsPath(
-            moments, alphas, d, options["fit_intercept"], options["tol"], rows, reduced
+            moments, alphas, d, options["fit_intercept"], options["tol"], rows, before
         )
 
     def problem(self, A, Y, weight) -> RidgeProblem:
