@@ -3,6 +3,7 @@
 A timer sends a signal after a moment; each operation would take seconds more.
 """
 
+import io
 import signal
 import time
 
@@ -35,6 +36,7 @@ LEVELS = sp.csr_array(
 )
 BATCH, SIGN = X.reshape(40, 1000, 100), (ANY[:, 0] > 0).astype(float)
 ALPHAS = np.logspace(-3, 3, 30)
+PARTS, OF_SIGNS = (f.Chunks.arrays(ANY, target, rows=500) for target in (ANY[:, 0], SIGN))
 
 
 def again(operation):
@@ -54,6 +56,15 @@ def _missed_steps():
     for _ in range(400):
         sgd.step([(rows, gradient)])
     sgd.flush()
+
+
+def _saved_again():
+    model = f.Ridge().fit(X, Y)
+    while True:
+        file = io.BytesIO()
+        f.save(model, file)
+        file.seek(0)
+        f.load(file)
 
 
 OPERATIONS = {
@@ -99,6 +110,26 @@ OPERATIONS = {
     "Moments": again(lambda: f.Moments(ANY, ANY[:, 0])),
     "predict": again(lambda: f.Ridge().fit(ANY, ANY[:, :3]).predict(ANY)),
     "read_svmlight": again(lambda: f.io.read_svmlight(b"1 1:0.5 3:0.25 7:1e-3\n" * 300_000)),
+    "iter_svmlight": again(
+        lambda: list(f.io.iter_svmlight([b"1 1:0.5 3:0.25\n"] * 50_000, n_features=4, rows=1000))
+    ),
+    "save and load": lambda: _saved_again(),
+    "report": again(lambda: f.report(f.Ridge().fit(X, y), X, y)),
+    "rolling_ridge wide": again(lambda: f.rolling_ridge(X[:, :300], y, window=400, alpha=1.0)),
+    "MultiTaskLasso": again(lambda: f.MultiTaskLasso(1e-4, tol=1e-12).fit(X, Y)),
+    "predict_proba": again(lambda: f.LogisticRegression().fit(ANY, SIGN).predict_proba(ANY)),
+    "MultinomialPosterior": again(
+        lambda: f.MultinomialPosterior(f.glm(X[:, :60], CLASSES, "multinomial", 0.1))
+    ),
+    "Adam": again(
+        lambda: f.optim.Adam([np.zeros((1500, 1500))], lr=0.1).step([np.ones((1500, 1500))])
+    ),
+    "parts": again(lambda: f.Ridge().fit(PARTS)),
+    "parts cg": lambda: f.Ridge(1e-8, solver="sparse_cg", tol=1e-14).fit(PARTS),
+    "parts glm": again(lambda: f.LogisticRegression(C=1e4).fit(OF_SIGNS)),
+    "parts RidgeCV": again(lambda: f.RidgeCV(ALPHAS, cv=5).fit(PARTS)),
+    "parts LassoCV": again(lambda: f.LassoCV(cv=5).fit(PARTS)),
+    "parts GLMCV": again(lambda: f.LogisticRegressionCV(cv=5).fit(OF_SIGNS)),
     "information_criteria": again(lambda: f.information_criteria(f.Lasso(1e-3).fit(X, y), X, y)),
 }
 
