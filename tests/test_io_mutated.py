@@ -143,6 +143,20 @@ def test_parameters_of_a_fitted_model_are_checked():
         saved(model)
 
 
+def test_a_unit_of_y_that_makes_the_noise_infinite():
+    header, members, _ = model_mutations.source("GroupRidge-schur")
+    units = header["model"]["model"][2]["_kept"]["dict"][2]
+    assert units[0] == "y_power"
+    for power, refused in ((14336, True), (-14336, False), (3, False)):
+        members = {**members, units[1]["array"]: model_mutations.bytes_of(np.array([power]))}
+        data = io.BytesIO(archive(header["model"], members))
+        if refused:
+            with pytest.raises(ModelFileError, match=r"_kept\.y_power must be an exponent of"):
+                fastridge.load(data)
+        else:
+            model_catalogue.use(fastridge.load(data))
+
+
 def test_a_penalty_for_each_target():
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))

@@ -107,6 +107,11 @@ def _groups(fields: Fields, known: Dimensions) -> None:
     require(codes.size == 0 or codes.max() < known["g"], "_kept.codes", "an index into groups_")
     powers = (*np.ravel(kept["power"]), *kept["y_power"])
     require(all(abs(int(v)) < 1 << 15 for v in powers), "_kept.power", "an exponent of two")
+    with np.errstate(over="ignore", divide="ignore"):
+        noise = np.ldexp(np.ravel(fields["noise_variance_"]), 2 * np.asarray(kept["y_power"]))
+        precision = 1.0 / noise[noise != 0]
+    usual = np.isfinite(noise).all() and np.isfinite(precision).all()
+    require(bool(usual), "_kept.y_power", "an exponent of a finite noise_variance_")
     if "gram" in kept:
         _check_gram(kept["gram"], "_kept.gram")
     elif "rows" in kept and "dense" in kept["rows"]:
