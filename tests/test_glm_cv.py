@@ -19,6 +19,7 @@ from fastridge import (
     LassoCV,
     PoissonRegressor,
     TweedieRegressor,
+    glm_path,
 )
 from fastridge.losses import loss_of
 from fastridge.model_selection._choice import advice_of_end
@@ -157,6 +158,23 @@ def test_end_of_the_grid_is_told(data):
     assert advice_of_end(alphas, 3.0, "upper") == "larger alphas"
     assert not advice_of_end(alphas, 2.0, "upper")
     assert not advice_of_end(alphas, 1.0, "")
+
+
+def test_grids_without_an_l1_part_reach_what_predicts_best():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((400, 6))
+    y = rng.poisson(np.exp(X @ rng.normal(0.0, 0.3, 6))).astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = GLMCV().fit(X, y)
+    assert model.alphas_[-1] < model.alpha_ < model.alphas_[0]
+    assert model.diagnosis_.verdict == "about right"
+    assert_allclose(model.alphas_[-1] / model.alphas_[0], 1e-6)
+    path = glm_path(X, y, "poisson", l1_ratio=0.0, n_alphas=5)
+    assert_allclose(path.alphas[-1] / path.alphas[0], 1e-6)
+    for ratio, eps, end in ((1.0, None, 1e-3), (0.0, 0.01, 0.01)):
+        model = GLMCV(l1_ratio=ratio, eps=eps, alphas=5).fit(X, y)
+        assert_allclose(model.alphas_[-1] / model.alphas_[0], end)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from ..data.parameters import check_penalty_factor, is_sample
 from ..data.parts import Part, Parts
 from ..losses import LOGISTIC, MULTINOMIAL, Loss
 from ..model_selection._search import Scoring
+from ..solvers.descent.grid import end_of_grid
 from ..solvers.descent.options import check_alphas
 from ..solvers.ridge.options import bounds
 from .folds import FOLDS, class_folds, make_folds
@@ -236,9 +237,12 @@ def fit_regressor_cv(estimator: Any, parts: Parts) -> None:
     search = _search(estimator, parts, data, folds, options, scoring)
     if loss.has_log_link and not search.known.y_sum > 0:
         raise ValueError(_ALL_ZERO)
-    m, eps = estimator.alphas, float(estimator.eps)
-    grids = [given if given is not None else search.grid(o, eps, int(m)) for o in options]
-    search.run_parts(np.array(grids), None)
+    if given is None:
+        m, eps = int(estimator.alphas), estimator.eps
+        grids = np.array([search.grid(o, end_of_grid(eps, o.l1_ratio), m) for o in options])
+    else:
+        grids = np.tile(given, (len(options), 1))
+    search.run_parts(grids, None)
     i = estimator._decide(search, given is None)
     alpha, ratio = float(estimator.alpha_), float(estimator.l1_ratio_)
     start = search.mean_fit(i)

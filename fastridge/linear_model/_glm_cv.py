@@ -12,6 +12,7 @@ from .._progress import reporter
 from ..data.check import check_design, check_sample_weight, feature_names, recheck
 from ..data.parts import in_parts
 from ..losses import Loss, Multinomial, loss_of
+from ..solvers.descent.grid import end_of_grid
 from ..solvers.descent.options import check_alphas
 from ..solvers.glm.options import check_offset
 from ._choosing import Choosing, require_numbers
@@ -26,7 +27,7 @@ from ._glm_base import (
 )
 from ._glm_regressor import BaseGLMRegressor
 from ._parameters import (
-    ABOVE_0,
+    ABOVE_0_OR_NONE,
     BOOL,
     CALLBACK,
     RANDOM_STATE,
@@ -80,8 +81,9 @@ class GLMCV(Choosing, BaseGLMRegressor):
         first penalty is the smallest that leaves all penalised coefficients at 0 (for an l1_ratio
         of at least 1e-3). A warning tells where the best penalty of an automatic grid is the last
         and the score still improves there.
-    eps : float, default=1e-3
-        Ratio of the last penalty of the automatic grid to the first, above 0.
+    eps : float or None, default=None
+        Ratio of the last penalty of the automatic grid to the first, above 0. None: 1e-3, and 1e-6
+        for an l1_ratio below 1e-3, whose first penalty is far above those that predict best.
     l1_ratio : float or array-like of shape (n_ratios,), default=0.0
         Shares of the L1 part to try, from 0 (squares alone) to 1 (absolute values alone).
     fit_intercept : bool, default=True
@@ -155,7 +157,7 @@ dual_gap_, relative_gap_
     loss: Any
     loss_options: dict[str, Any] | None
     alphas: Any
-    eps: float
+    eps: float | None
     scoring: Any
     n_jobs: int | None
     select: Any
@@ -184,7 +186,7 @@ dual_gap_, relative_gap_
             "an int of at least 1, or an array-like of penalties",
             lambda name, value: require_numbers(name, value) if is_array_like(value) else None,
         ),
-        "eps": ABOVE_0,
+        "eps": ABOVE_0_OR_NONE,
         "l1_ratio": Parameter(_are_ratios, "numbers from 0 to 1"),
         "n_jobs": Parameter(
             lambda value: value is None or (isinstance(value, Integral) and value != 0),
@@ -203,7 +205,7 @@ dual_gap_, relative_gap_
         *,
         loss_options: dict[str, Any] | None = None,
         alphas: Any = 100,
-        eps: float = 1e-3,
+        eps: float | None = None,
         l1_ratio: Any = 0.0,
         fit_intercept: bool = True,
         solver: str = "lbfgs",
@@ -383,7 +385,8 @@ dual_gap_, relative_gap_
         ratios = np.atleast_1d(np.asarray(self.l1_ratio, dtype=np.float64))
         options = [self._options(float(ratio)) for ratio in ratios]
         if given is None:
-            grids = np.array([folds.grid(o, float(self.eps), int(self.alphas)) for o in options])
+            m = int(self.alphas)
+            grids = np.array([folds.grid(o, end_of_grid(self.eps, o.l1_ratio), m) for o in options])
         else:
             grids = np.tile(given, (len(options), 1))
         search = GLMSearch(

@@ -10,6 +10,9 @@ from .path import DescentPath
 
 # least l1_ratio for grids: without an L1 part no penalty makes all coefficients 0
 LEAST_L1_RATIO = 1e-3
+# ratio of the last penalty to the first; the same without an L1 part, where the first is far above
+# those that predict best
+_EPS, _EPS_OF_SQUARES = 1e-3, 1e-6
 _NULL_TOL = 1e-13
 
 
@@ -62,3 +65,10 @@ def spaced(first, eps, n_alphas):
             " expected a larger l1_ratio, or alphas."
         )
     return np.geomspace(first, first * eps, n_alphas)
+
+
+def end_of_grid(eps, l1_ratio):
+    """Return the ratio of the last penalty of an automatic grid to the first: eps, unless None."""
+    if eps is not None:
+        return float(eps)
+    return _EPS if l1_ratio >= LEAST_L1_RATIO else _EPS_OF_SQUARES

@@ -17,6 +17,7 @@ from ..._stack import outside
 from ...data.check import guarded
 from ...data.parameters import check_count
 from ...losses import Loss, Multinomial
+from ..descent.grid import end_of_grid
 from ..descent.options import check_alphas, check_number, check_stop
 from . import softmax
 from .fit import check_arguments, glm, make_problem, result_of
@@ -277,7 +278,7 @@ def solve_path(
     constraints: Constraints = NOTHING,
     offset: Array | None = None,
     *,
-    eps: float = 1e-3,
+    eps: float | None = None,
     n_alphas: int = 100,
     stop: Any = None,
     callback: Any = None,
@@ -296,7 +297,8 @@ def solve_path(
     else:
         problem = make_problem(A, y, loss, options, sample_weight, constraints, offset)
         run = PathRun(problem, options)
-    values = run.alphas(eps, n_alphas) if alphas is None else alphas
+    end = end_of_grid(eps, options.l1_ratio)
+    values = run.alphas(end, n_alphas) if alphas is None else alphas
     callback, stop = guarded(callback, A), guarded(stop, A)
     done: list[float] = []
     results: list[GLMResult] = []
@@ -366,7 +368,7 @@ def glm_path(
     loss: Any = "logistic",
     *,
     l1_ratio: float = 1.0,
-    eps: float = 1e-3,
+    eps: float | None = None,
     n_alphas: int = 100,
     alphas: Any = None,
     fit_intercept: bool = True,
@@ -394,8 +396,9 @@ def glm_path(
         As in `glm`.
     l1_ratio : float, default=1.0
         Share of the L1 part, from 0 (only L2) to 1 (only L1).
-    eps : float, default=1e-3
-        Ratio of the last to the first penalty of the automatic grid.
+    eps : float or None, default=None
+        Ratio of the last to the first penalty of the automatic grid. None: 1e-3, and 1e-6 for an
+        `l1_ratio` below 1e-3, whose first penalty is far above those that predict best.
     n_alphas : int, default=100
         Number of penalties of the automatic grid. The first is the smallest that leaves all
         penalised coefficients at 0; where `l1_ratio` is below 1e-3 it is that of 1e-3.
@@ -456,9 +459,10 @@ def glm_path(
     >>> len(path), bool(path.relative_gap.max() <= 1e-8)
     (20, True)
     """
-    eps = check_number("eps", eps, 0.0, 1.0)
-    if eps == 0:
-        raise ValueError("eps is 0; expected a number above 0 and up to 1.")
+    if eps is not None:
+        eps = check_number("eps", eps, 0.0, 1.0)
+        if eps == 0:
+            raise ValueError("eps is 0; expected a number above 0 and up to 1.")
     if isinstance(alphas, (int, np.integer)):
         alphas, n_alphas = None, check_count("alphas", alphas)
     n_alphas = check_count("n_alphas", n_alphas)
