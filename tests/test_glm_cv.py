@@ -160,6 +160,7 @@ def test_end_of_the_grid_is_told(data):
     assert not advice_of_end(alphas, 1.0, "")
 
 
+@pytest.mark.filterwarnings("ignore::fastridge.exceptions.GridWarning")
 def test_grids_without_an_l1_part_reach_what_predicts_best():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((400, 6))

@@ -67,7 +67,7 @@ def spaced(first, eps, n_alphas):
     return np.geomspace(first, first * eps, n_alphas)
 
 
-def end_of_grid(eps, l1_ratio):
+def end_of_grid(eps: float | None, l1_ratio: float) -> float:
     """Return the ratio of the last penalty of an automatic grid to the first: eps, unless None."""
     if eps is not None:
         return float(eps)
