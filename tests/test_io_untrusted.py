@@ -324,3 +324,10 @@ def sklearn_tree(name, params=(), attributes=(), version="1"):
 def test_hostile_objects_of_scikit_learn(tree, match):
     pytest.importorskip("sklearn")
     refused(archive(tree), match)
+
+
+def test_paths_of_too_many_features():
+    X, y = np.eye(3), np.arange(3.0)
+    for path in (fastridge.elastic_net_path(X, y), fastridge.glm_path(X, y, "poisson")):
+        path._n_features = 10**18
+        refused(saved(path, checked=False), "_n_features must be at most 2147483647")

@@ -370,6 +370,9 @@ def _moments(fields: Fields, known: Dimensions) -> None:
     require(least >= 0, "the diagonal of gram, and yy,", "sums of squares, at least 0")
 
 
+# features have 32-bit numbers in solvers of paths
+MOST_FEATURES = 2**31 - 1
+
 _COLUMN = {
     "name": "str",
     "kind": "str",
@@ -442,6 +445,10 @@ def check_fields(name: str, fields: Mapping[str, Any]) -> None:
     # arrays without elements may have an axis of any length
     empty = any(0 in np.ravel(known.get(axis, ())) for axis in ("?t", "k"))
     require(not empty or name == "Moments", "the number of targets", "at least 1")
+    # the only axis that no array of the file has as a length
+    require(
+        fields.get("_n_features", 0) <= MOST_FEATURES, "_n_features", f"at most {MOST_FEATURES}"
+    )
     more = MORE.get(name)
     if more is not None:
         more(fields, known)
