@@ -174,7 +174,7 @@ def test_refused_sample_weights(weight, words):
 def test_sample_weights():
     assert check_sample_weight(None, 3) is None
     weight = np.array([0.0, 1.0, 2.0])
-    assert check_sample_weight(weight, 3) is weight
+    assert np.shares_memory(check_sample_weight(weight, 3), weight)
     for given_weight in ([0, 1, 2], pd.Series([0, 1, 2]), weight.astype("f"), NotAnArray(weight)):
         np.testing.assert_array_equal(check_sample_weight(given_weight, 3), weight)
     for one in (2, 2.0, np.float32(2), np.array(2)):
