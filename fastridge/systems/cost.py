@@ -43,6 +43,8 @@ ROWS = 2_000_000  # elements of a block of its rows
 KEPT = 1e9  # bytes of moments of folds held at once
 _PACKED = 1600  # bytes per column while rows are packed for a Gram matrix
 _BLOCK = 64  # bytes per element of the exact block, with its factor and partial sums
+_DENSE = 16  # bytes per element of the rows that are gathered for it
+_COUNTED = 0.9  # share of the memory allowed that these may take
 _MOST_PARTS, _PART_WORK, _DEPTH = 16, 1 << 20, 200  # those of src/matrix/gram.c
 _PART, _PARTS = 256, 1 << 21  # largest order of partial sums; work from which they have two parts
 
@@ -99,10 +101,25 @@ def direct_memory(n: int, p: int, nnz: int | None, kind: str) -> float:
     # the dual form keeps its matrix besides the factor, for products
     memory = 8 * q * q * (1 if p <= n else 3)
     if nnz is None:
-        # up to order _PART, parts of the rows have packed rows and sums of their own
-        parts = min(_MOST_PARTS, max(n, p) * q * q / _PART_WORK) if q <= _PART else 0.0
-        return memory + _PACKED * q + (8.0 * parts * (q * q + _DEPTH * q) if parts >= 2 else 0.0)
+        parts = _most_parts(q)
+        sums = min(parts * _part_bytes(q), max(n, p) * _row_bytes(q)) if parts else 0.0
+        return memory + _PACKED * q + sums
     return memory + (kind == ("csc" if p <= n else "csr")) * float(nnz) * _BYTES
+
+
+def _most_parts(m: float) -> int:
+    """Return how many parts of the rows, at most, have sums of their own in a Gram matrix."""
+    return _MOST_PARTS if m <= _PART else 0
+
+
+def _part_bytes(m: float) -> float:
+    """Return the bytes of the packed rows and the sums of a part."""
+    return 8.0 * (m * m + _DEPTH * m)
+
+
+def _row_bytes(m: float) -> float:
+    """Return the bytes of parts for each row, as long as they are fewer than most."""
+    return _part_bytes(m) * m * m / _PART_WORK
 
 
 def iterative_memory(n: int, p: int, nnz: int | None, max_memory: float | None) -> float:
@@ -111,7 +128,10 @@ def iterative_memory(n: int, p: int, nnz: int | None, max_memory: float | None) 
     m = float(min(heavy_columns(most), p, n if nnz is None else max(1, n // 2)))
     need = _BLOCK * m**2
     if nnz is None:
-        need += 16.0 * m * rows_at_once(n, int(m), most)
+        rows = rows_at_once(n, int(m), most)
+        need += _DENSE * m * rows
+        if _most_parts(m):
+            need += min(_most_parts(m) * _part_bytes(m), rows * _row_bytes(m))
     else:
         # copies by row and by column, and a Gram matrix of twice as many elements, twice
         need += 2.0 * _COPY * nnz + 4.0 * _BYTES * nnz
@@ -180,17 +200,25 @@ def most_gram_elements(A: Matrix, max_memory: float) -> float:
 
 
 def heavy_columns(max_memory: float) -> int:
-    """Return the number of columns of the exact block that fit into the memory allowed."""
-    return int(min(_HEAVY, np.sqrt(max_memory / _BLOCK)))
+    """Return the number of columns of the exact block that fit into the memory allowed.
+
+    A square of dense rows is gathered beside it, at least; a tenth is left for what is not counted.
+    """
+    return int(min(_HEAVY, np.sqrt(_COUNTED * max_memory / (_BLOCK + _DENSE))))
 
 
 def rows_at_once(n: int, m: int, max_memory: float) -> int:
     """Return the number of dense rows gathered at a time for the exact block of m columns."""
     least = m if m > _PART else min(m, _PARTS // max(m, 1) ** 2)
-    # a tenth is left for what is not counted
-    left = 0.9 * max_memory - _BLOCK * float(m) ** 2
+    left = _COUNTED * max_memory - _BLOCK * float(m) ** 2
     most = max(least, _GATHERED // max(m, 1))
-    return int(min(n, max(1, least, min(most, left / (16.0 * max(m, 1))))))
+    row = _DENSE * float(max(m, 1))
+    if parts := _most_parts(m):
+        # row * rows + min(all parts, parts of the rows) is at most what is left
+        room = max(left / (row + _row_bytes(m)), (left - parts * _part_bytes(m)) / row)
+    else:
+        room = left / row
+    return int(min(n, max(1, least, min(most, room))))
 
 
 def data_bytes(A: Matrix) -> int:
