@@ -278,7 +278,7 @@ def test_small_persisted_partitions_are_held_together(rows, cluster, tasks):
     t = target("labels", y)
     blocks = [(X[i : i + 5], t[i : i + 5], s[i : i + 5]) for i in range(0, N, 5)]
     for warm_start in (False, "sample"):
-        model = fastridge.LogisticRegression(tol=1e-8, warm_start=warm_start)
+        model = fastridge.LogisticRegression(tol=1e-2, warm_start=warm_start)
         threads = model.fit([dask.delayed(block) for block in blocks]).coef_.copy()
         assert set(tasks) == {1}
         tasks.clear()
@@ -297,7 +297,7 @@ def test_small_persisted_partitions_are_held_together(rows, cluster, tasks):
             tasks.clear()
     cut = [slice(i, i + 5) for i in range(0, N, 5)]
     sparse = [(scipy.sparse.csr_array(X[rows]), y[rows], s[rows]) for rows in cut]
-    wide = fastridge.Ridge(max_memory=100.0, tol=1e-10)
+    wide = fastridge.Ridge(max_memory=100.0, tol=1e-3)
     threads = wide.fit([dask.delayed(block) for block in sparse]).coef_.copy()
     with dask.config.set(scheduler=cluster):
         parts = cluster.persist([dask.delayed(block) for block in sparse])
