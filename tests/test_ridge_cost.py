@@ -83,3 +83,13 @@ def test_blocks_stay_within_the_memory_allowed(monkeypatch):
 
 def test_default_memory_is_that_of_a_machine():
     assert 2**26 < cost.default_memory() < 2**50
+
+
+def test_seconds_are_those_of_products():
+    # conjugate gradients on one-hot rows of many columns; an element takes about a nanosecond
+    X = sparse(20_000, 4000, 10)
+    assert cost.choose_solver(check_design(X), 1, None) == "cg"
+    assert fastridge.ridge(X, X @ np.arange(4000.0), 100.0).solver == "cg"
+    for A in (check_design(X), check_design(np.ones((1000, 50)))):
+        seconds = cost.cg_cost(A).seconds
+        assert 1e-5 < seconds < 1.0

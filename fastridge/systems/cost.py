@@ -43,7 +43,7 @@ ROWS = 2_000_000  # elements of a block of its rows
 KEPT = 1e9  # bytes of moments of folds held at once
 _PACKED = 1600  # bytes per column while rows are packed for a Gram matrix
 _BLOCK = 64  # bytes per element of the exact block, with its factor and partial sums
-_DENSE = 16  # bytes per element of the rows that are gathered for it
+_ROW = 16  # bytes per element of the rows that are gathered for it
 _COUNTED = 0.9  # share of the memory allowed that these may take
 _MOST_PARTS, _PART_WORK, _DEPTH = 16, 1 << 20, 200  # those of src/matrix/gram.c
 _PART, _PARTS = 256, 1 << 21  # largest order of partial sums; work from which they have two parts
@@ -129,7 +129,7 @@ def iterative_memory(n: int, p: int, nnz: int | None, max_memory: float | None) 
     need = _BLOCK * m**2
     if nnz is None:
         rows = rows_at_once(n, int(m), most)
-        need += _DENSE * m * rows
+        need += _ROW * m * rows
         if _most_parts(m):
             need += min(_most_parts(m) * _part_bytes(m), rows * _row_bytes(m))
     else:
@@ -204,7 +204,7 @@ def heavy_columns(max_memory: float) -> int:
 
     A square of dense rows is gathered beside it, at least; a tenth is left for what is not counted.
     """
-    return int(min(_HEAVY, np.sqrt(_COUNTED * max_memory / (_BLOCK + _DENSE))))
+    return int(min(_HEAVY, np.sqrt(_COUNTED * max_memory / (_BLOCK + _ROW))))
 
 
 def rows_at_once(n: int, m: int, max_memory: float) -> int:
@@ -212,7 +212,7 @@ def rows_at_once(n: int, m: int, max_memory: float) -> int:
     least = m if m > _PART else min(m, _PARTS // max(m, 1) ** 2)
     left = _COUNTED * max_memory - _BLOCK * float(m) ** 2
     most = max(least, _GATHERED // max(m, 1))
-    row = _DENSE * float(max(m, 1))
+    row = _ROW * float(max(m, 1))
     if parts := _most_parts(m):
         # row * rows + min(all parts, parts of the rows) is at most what is left
         room = max(left / (row + _row_bytes(m)), (left - parts * _part_bytes(m)) / row)
