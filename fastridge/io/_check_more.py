@@ -253,9 +253,14 @@ def _diagnosis(fields: Fields, known: Dimensions) -> None:
     require(fields["loss"] in LOSSES, "loss", f"one of {sorted(LOSSES)}")
 
 
+_MOST_FEATURES = 2**31 - 1  # solvers of paths number them in 32 bits
+
+
 def _places(fields: Fields, known: Dimensions, size: int, dtype: Any) -> None:
-    """Check the lists of places and values of a path."""
+    """Check the lists of places and values of a path, and its number of features."""
     m = known["m"]
+    # no array of the file has that length
+    require(known["p"] <= _MOST_FEATURES, "_n_features", f"at most {_MOST_FEATURES}")
     for name in ("_indices", "_values"):
         require(len(fields[name]) == m, name, f"of length {m}")
     for index, values in zip(fields["_indices"], fields["_values"], strict=True):
@@ -361,17 +366,14 @@ def _rotated(fields: Fields, known: Dimensions) -> None:
 def _moments(fields: Fields, known: Dimensions) -> None:
     require(fields["_dtype"] in ("float32", "float64"), "_dtype", "float32 or float64")
     require(fields["_y_ndim"] in (1, 2), "_y_ndim", "1 or 2")
-    require(fields["_y_ndim"] == 2 or known["k"] <= 1, "_y_ndim", "2 for several targets")
+    require(fields["_y_ndim"] == 2 or known["t"] <= 1, "_y_ndim", "2 for several targets")
     of_none = all(fields[name].shape == (0, 0) for name in ("gram", "cross"))
-    require(known["k"] or of_none, "the number of targets", "at least 1 where there are features")
+    require(known["t"] or of_none, "the number of targets", "at least 1 where there are features")
     weight = fields["total_weight"]
     require(0 <= weight < np.inf, "total_weight", "a finite number of at least 0")
     least = min(np.diagonal(fields["gram"]).min(initial=0.0), fields["yy"].min(initial=0.0))
     require(least >= 0, "the diagonal of gram, and yy,", "sums of squares, at least 0")
 
-
-# features have 32-bit numbers in solvers of paths
-MOST_FEATURES = 2**31 - 1
 
 _COLUMN = {
     "name": "str",
@@ -444,11 +446,7 @@ def check_fields(name: str, fields: Mapping[str, Any]) -> None:
     known = check(fields, FIELDS[name])
     # arrays without elements may have an axis of any length
     empty = any(0 in np.ravel(known.get(axis, ())) for axis in ("?t", "k"))
-    require(not empty or name == "Moments", "the number of targets", "at least 1")
-    # the only axis that no array of the file has as a length
-    require(
-        fields.get("_n_features", 0) <= MOST_FEATURES, "_n_features", f"at most {MOST_FEATURES}"
-    )
+    require(not empty, "the number of targets", "at least 1")
     more = MORE.get(name)
     if more is not None:
         more(fields, known)
