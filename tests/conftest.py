@@ -29,3 +29,10 @@ def pytest_collection_modifyitems(items):
         if cases[test] >= MANY and seen[test] % EVERY:
             item.add_marker(pytest.mark.slow)
         seen[test] += 1
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

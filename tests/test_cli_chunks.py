@@ -10,12 +10,6 @@ from fastridge.cli.models import with_choice
 from fastridge.model_selection import HashedKFold
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize("name", ["ridge", "lasso", "elastic-net", "poisson", "logistic"])
 def test_chunks_give_the_model_of_the_whole(folder, name):
     weight = RNG.uniform(0.5, 2.0, N)

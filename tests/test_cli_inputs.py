@@ -19,12 +19,6 @@ CITY = RNG.choice(["Oslo", "Tromsø", "Bergen; West"], N)
 PRICE = (3 * SIZE + 20 * (CITY == "Oslo") + RNG.standard_normal(N)).round(2)
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def table(separator=",", end="\n", decimal="."):
     def number(value):
         text = str(value).replace(".", decimal)

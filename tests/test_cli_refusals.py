@@ -13,12 +13,6 @@ from fastridge.cli import main
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
 def data(folder):
     return write(folder / "houses.csv", *rows_of())
 
