@@ -101,25 +101,15 @@ def direct_memory(n: int, p: int, nnz: int | None, kind: str) -> float:
     # the dual form keeps its matrix besides the factor, for products
     memory = 8 * q * q * (1 if p <= n else 3)
     if nnz is None:
-        parts = _most_parts(q)
-        sums = min(parts * _part_bytes(q), max(n, p) * _row_bytes(q)) if parts else 0.0
-        return memory + _PACKED * q + sums
+        return memory + _PACKED * q + _partial_sums(q, max(n, p))
     return memory + (kind == ("csc" if p <= n else "csr")) * float(nnz) * _BYTES
 
 
-def _most_parts(m: float) -> int:
-    """Return how many parts of the rows, at most, have sums of their own in a Gram matrix."""
-    return _MOST_PARTS if m <= _PART else 0
-
-
-def _part_bytes(m: float) -> float:
-    """Return the bytes of the packed rows and the sums of a part."""
-    return 8.0 * (m * m + _DEPTH * m)
-
-
-def _row_bytes(m: float) -> float:
-    """Return the bytes of parts for each row, as long as they are fewer than most."""
-    return _part_bytes(m) * m * m / _PART_WORK
+def _partial_sums(m: float, rows: float) -> float:
+    """Return the bytes of the parts of the rows that a Gram matrix of order m sums apart."""
+    if m > _PART:
+        return 0.0
+    return 8.0 * (m * m + _DEPTH * m) * min(_MOST_PARTS, rows * m * m / _PART_WORK)
 
 
 def iterative_memory(n: int, p: int, nnz: int | None, max_memory: float | None) -> float:
@@ -129,9 +119,7 @@ def iterative_memory(n: int, p: int, nnz: int | None, max_memory: float | None) 
     need = _BLOCK * m**2
     if nnz is None:
         rows = rows_at_once(n, int(m), most)
-        need += _ROW * m * rows
-        if _most_parts(m):
-            need += min(_most_parts(m) * _part_bytes(m), rows * _row_bytes(m))
+        need += _ROW * m * rows + _partial_sums(m, rows)
     else:
         # copies by row and by column, and a Gram matrix of twice as many elements, twice
         need += 2.0 * _COPY * nnz + 4.0 * _BYTES * nnz
@@ -213,11 +201,8 @@ def rows_at_once(n: int, m: int, max_memory: float) -> int:
     left = _COUNTED * max_memory - _BLOCK * float(m) ** 2
     most = max(least, _GATHERED // max(m, 1))
     row = _ROW * float(max(m, 1))
-    if parts := _most_parts(m):
-        # row * rows + min(all parts, parts of the rows) is at most what is left
-        room = max(left / (row + _row_bytes(m)), (left - parts * _part_bytes(m)) / row)
-    else:
-        room = left / row
+    # partial sums grow with the rows until all parts have theirs; both together fit into the rest
+    room = max(left / (row + _partial_sums(m, 1)), (left - _partial_sums(m, np.inf)) / row)
     return int(min(n, max(1, least, min(most, room))))
 
 
