@@ -14,9 +14,8 @@ def reach_ahead(first: float, second: float, alpha: float) -> float:
 
     In log alpha; 0 unless the three penalties fall.
     """
-    if not 0 < alpha < second < first:
-        return 0.0
-    return min(math.log(second / alpha) / math.log(first / second), _MOST)
+    # x2 + c (x2 - x1) has the share -c of x1
+    return -shares_ahead((first, second), alpha)[0]
 
 
 def shares_ahead(alphas: Sequence[float], alpha: float) -> list[float]:
