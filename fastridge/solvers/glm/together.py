@@ -26,6 +26,7 @@ from ..._matrix import Matrix
 from ...losses import Loss
 from ...quadratic.range import suits_single
 from ...systems.damped import damped_cholesky
+from .ahead import reach_ahead
 from .choose import choose_solver
 from .dual_descent import suits
 from .minimise import minimise
@@ -44,7 +45,6 @@ _FORCING = 0.03
 _SURE = 0.3  # lower bound on that residual, as a share of the goal
 _MOST_PRODUCTS = 300
 _KEEP, _DAMPING = 1e-15, 1e-14
-_MOST_AHEAD = 2.0  # bound on the extrapolation, over the change by the last penalty
 # Elements per column below which dual descent of each fold is faster than lanes of conjugate
 # gradients: on text, 1.2 to 3 times with 2 to 10 of them, .75 times with 25.
 _THIN = 16
@@ -425,10 +425,10 @@ class FoldsTogether:
         if len(self._past) < 2:
             return
         (a0, u0, b0), (a1, u1, b1) = self._past
-        if not ((alphas > 0) & (alphas < a1) & (a1 < a0)).all():
+        t = np.array([reach_ahead(*three) for three in zip(a0, a1, alphas, strict=True)])
+        if not (t > 0).all():
             return
         here = [sum(self.state(f)) for f in range(self.k)]
-        t = np.minimum(np.log(a1 / alphas) / np.log(a0 / a1), _MOST_AHEAD)
         self.u = u1 + t[:, None] * (u1 - u0)
         self.b = b1 + t * (b1 - b0)
         self.take(self.fits)
