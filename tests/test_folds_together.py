@@ -167,8 +167,8 @@ def test_folds_of_many_columns_go_by_dual_descent(shared, monkeypatch, fit_inter
     options = {"weight": weight, "offset": offset, "fit_intercept": fit_intercept}
     compare(STORAGES[form](X), y, "logistic", [1.0, 0.3, 0.1, 1e-2, 1e-3], 5, **options)
     assert not shared
-    # each fold goes on from its own past
-    assert [k for k, _ in ran[:25]] == [1, 2, 3, 3, 3] * 5
+    # each fold goes on from its own past, on some thread
+    assert sorted(k for k, _ in ran[:25]) == [1] * 5 + [2] * 5 + [3] * 15
     assert all(met for _, met in ran)
 
 
