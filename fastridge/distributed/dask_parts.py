@@ -79,7 +79,7 @@ class DaskParts(Parts):
         room = _FILLED * sum(one["memory_limit"] or 0 for one in workers)
         held = self._futures(client)
         if held:
-            wait(held)  # type: ignore[no-untyped-call]
+            wait(held)  # type: ignore[no-untyped-call]  # distributed has no types
             self._measure(client, held)
         step = self._together(_HELD, sum(one["nthreads"] for one in workers))
         if not self.size or self.size * len(self.columns) > room or (held and step == 1):
