@@ -10,6 +10,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import scipy.sparse
 from model_files import HEADER, archive, identical, npy, npy_header, saved
 
 import fastridge
@@ -331,3 +332,12 @@ def test_paths_of_too_many_features():
     for path in (fastridge.elastic_net_path(X, y), fastridge.glm_path(X, y, "poisson")):
         path._n_features = 10**18
         refused(saved(path, checked=False), "_n_features must be at most 2147483647")
+
+
+@pytest.mark.parametrize("last", [0, 1, 47, 2**31 - 1])
+def test_sparse_rows_whose_pointers_do_not_fit(last):
+    # SciPy checks no index where the last pointer is 0
+    X = scipy.sparse.csr_array(np.ones((12, 40)))
+    model = fastridge.GroupRidge(np.arange(40) % 2).fit(X, np.arange(12.0))
+    model._kept["rows"]["indptr"][-1] = last
+    refused(saved(model, checked=False), "_kept.rows .*index pointer|_kept.rows .*indptr")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..losses import LOSSES
 from ..losses.tweedie import tweedie
-from ._check import Dimensions, check, require
+from ._check import Dimensions, check, check_compressed, require
 from ._fields import FIELDS
 
 Fields = Mapping[str, Any]
@@ -84,7 +84,7 @@ def _compressed(kept: Fields, kind: str, shape: Any, name: str) -> None:
     make = sparse.csr_matrix if kind == "csr" else sparse.csc_matrix
     try:
         found = make((kept["data"], kept["indices"], kept["indptr"]), shape=shape)
-        found.check_format(full_check=True)
+        check_compressed(found, name)
     except ValueError as error:
         raise ValueError(f"{name} must be a {kind} matrix of shape {shape} ({error})") from error
 
