@@ -227,3 +227,53 @@ def test_errors_of_a_product_are_raised(monkeypatch):
     with fastridge.num_threads(3), pytest.raises(MemoryError):
         lapack.product(np.ones((1000, 30)), np.ones((30, 20)))
     assert 1 <= len(taken) <= 3
+
+
+# each prints its name where threads of BLAS ran beside it for long
+SPINNING = textwrap.dedent(
+    """
+    import os, time
+    import numpy as np, scipy.linalg, scipy.sparse
+    import fastridge as fr
+
+    n, p = 30_000, 40
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, p))
+    S = scipy.sparse.random_array((n, 400), density=0.02, rng=rng, format="csr")
+    signal = X[:, 0] + rng.standard_normal(n)
+    yes, counts, classes = signal > 0, rng.poisson(1.0, n), np.digitize(signal, [-0.5, 0.5])
+    weight = rng.random(n) + 0.5
+    logistic = fr.LogisticRegression().fit(X, yes)
+    calls = {
+        "glm": lambda: fr.glm(X, yes, "logistic", 1e-4),
+        "glm, weights": lambda: fr.glm(X, counts, "poisson", 1e-4, sample_weight=weight),
+        "glm, sparse": lambda: fr.glm(S, counts, "poisson", 1e-4),
+        "glm, l1": lambda: fr.glm(X, counts, "poisson", 1e-3, l1_ratio=0.5),
+        "glm, classes": lambda: fr.glm(X, classes, "multinomial", 1e-4),
+        "glm_path": lambda: fr.glm_path(S, yes, "logistic", n_alphas=5),
+        "LogisticRegressionCV": lambda: fr.LogisticRegressionCV(Cs=3, cv=3).fit(X, yes),
+        "posterior": lambda: logistic.posterior(X, yes),
+        "ridge, sparse": lambda: fr.ridge(S, signal),
+        "ridge_path, sparse": lambda: fr.ridge_path(S, signal, [1.0, 10.0]),
+    }
+    for name, call in calls.items():
+        call()
+        time.sleep(0.02)
+        every, own = time.process_time(), time.thread_time()
+        call()
+        own = time.thread_time() - own
+        others = time.process_time() - every - own
+        if others > 0.3 * own + 0.002:
+            print(f"{name}: {own:.4f} s, and {others:.4f} s of other threads")
+    """
+)
+
+
+@pytest.mark.skipif(len(blas._find()) == 0, reason="no OpenBLAS")
+def test_no_thread_of_blas_waits_beside_a_fit():
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "FASTRIDGE_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", SPINNING],
+        env=env, capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert run.stdout == ""

@@ -23,6 +23,7 @@ from ..solvers.glm.fit import SOLVERS, make_problem, result_of, solve
 from ..solvers.glm.newton import Solution
 from ..solvers.glm.options import NOTHING, Constraints, Options, check_offset
 from ..solvers.ridge.options import bounds
+from ..systems.blas import on_one_thread
 from ._base import Estimator, as_scalar
 from ._parameters import (
     AT_LEAST_0,
@@ -268,6 +269,7 @@ class BaseGLM(Estimator):
         """Rebuild the result of the fit from its data; overridden by each family."""
         raise NotImplementedError
 
+    @on_one_thread
     def _restore(
         self,
         A: Matrix,

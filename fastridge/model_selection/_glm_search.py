@@ -15,6 +15,7 @@ from ..data.rows import as_container, take_rows
 from ..exceptions import GridWarning
 from ..solvers.descent.folds import run_paths
 from ..solvers.glm.folds import FoldPath, GLMFolds, LeftOutPath, paths_together
+from ..systems.blas import on_one_thread
 from ._choice import advice_of_end, at_end, best, choose, spread
 from ._diagnosis import Freedom, Scores, diagnose
 from ._results import CVResults
@@ -88,6 +89,7 @@ class GLMSearch:
         self.callback = guarded(callback, *folds.designs())
         self.stopped = False
 
+    @on_one_thread
     def run(self, alphas: NDArray[np.float64], own: bool) -> None:
         """Evaluate penalties (n_ratios, m); own: each fold has its own, by its weight."""
         folds, ratios = self.folds, len(self.options)

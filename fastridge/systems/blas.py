@@ -171,6 +171,20 @@ def on_one_thread(function: Callable[P, R]) -> Callable[P, R]:
     return limited
 
 
+def on_one_thread_for(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function of a Matrix, its first argument, to run inside `one_thread_for`."""
+
+    @functools.wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        A: Any = args[0]
+        if max(A.n_rows, A.nnz) <= _SMALL or one_thread.here.depth:
+            return function(*args, **kwargs)
+        with one_thread:
+            return function(*args, **kwargs)
+
+    return limited
+
+
 def limited(method: Callable[P, R]) -> Callable[P, R]:
     """Decorate a method to run inside the context `blas` of its object; see `one_thread_for`."""
 

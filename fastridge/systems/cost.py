@@ -254,7 +254,8 @@ def _pairs(A: Matrix, by_row: bool) -> float:
     """Return the updates of the Gram matrix of the columns (of the rows, if not by_row)."""
     counts: Any = A.row_counts() if by_row else A.column_counts()
     counts = counts.astype(np.float64)
-    return float(counts @ counts) / 2
+    # not by BLAS, whose threads would wait in a busy loop while the solver runs
+    return float(np.einsum("i,i->", counts, counts)) / 2
 
 
 def _pass(A: Matrix) -> float:

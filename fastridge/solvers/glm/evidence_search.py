@@ -78,6 +78,7 @@ def _warn_of_end(alpha: float, is_large: bool) -> None:
     )
 
 
+@on_one_thread
 def choose_alpha(
     problem: GLMProblem, options: Options, name: str = "alpha"
 ) -> tuple[float, tuple[Any, float]]:
@@ -89,7 +90,6 @@ def choose_alpha(
     options = options._replace(tol=min(options.tol, _TOL))
     last: State | None = None
 
-    @on_one_thread
     def evidence(alpha: float) -> float:
         nonlocal last
         problem.penalise(alpha, 0.0)
@@ -104,6 +104,7 @@ def choose_alpha(
     return alpha, problem.restore(last.u, last.b)
 
 
+@on_one_thread
 def choose_alpha_of_classes(
     problem: SoftmaxProblem, options: Options, name: str = "alpha"
 ) -> tuple[float, tuple[Array, Array]]:

@@ -12,6 +12,7 @@ from ...data.check import check_design, check_finite, check_sample_weight, check
 from ...data.parameters import check_bounds, check_count, check_flags, check_penalty_factor
 from ...losses import Binomial, Loss, Multinomial, loss_of
 from ...quadratic.range import require_sums
+from ...systems.blas import on_one_thread_for
 from ..descent.options import check_number
 from . import softmax
 from .least_norm import least_norm
@@ -35,6 +36,7 @@ _ONE = np.ones(1)
 SOLVERS = ("auto", "newton", "newton-cg", "newton-samples", "dual-descent", "prox-newton")
 
 
+@on_one_thread_for
 def solve(
     A: Matrix,
     y: NDArray[np.float64],
@@ -83,6 +85,7 @@ def begin(problem: GLMProblem, start: tuple[Any, float]) -> State | None:
     return state if state.objective <= null else None
 
 
+@on_one_thread_for
 def make_problem(A, y, loss, options, sample_weight, constraints, offset) -> GLMProblem:
     """Return the problem; raise for data and targets without a fit."""
     live = y if sample_weight is None else y[sample_weight > 0]

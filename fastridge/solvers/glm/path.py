@@ -17,6 +17,7 @@ from ..._stack import outside
 from ...data.check import guarded
 from ...data.parameters import check_count
 from ...losses import Loss, Multinomial
+from ...systems.blas import on_one_thread_for
 from ..descent.grid import end_of_grid
 from ..descent.options import check_alphas, check_number, check_stop
 from . import softmax
@@ -268,6 +269,7 @@ class GLMPath:
         )
 
 
+@on_one_thread_for
 def solve_path(
     A: Matrix,
     y: Array,

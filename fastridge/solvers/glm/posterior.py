@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...data.check import check_design
 from ...data.inputs import as_real
 from ...quadratic.posterior import deviations_of
+from ...systems.blas import on_one_thread
 from ...systems.cost import default_memory
 from .options import check_offset
 
@@ -122,6 +123,7 @@ class GLMPosterior:
     __array_ufunc__: ClassVar[None] = None
     dtype: ClassVar[np.dtype[np.float64]] = np.dtype(np.float64)
 
+    @on_one_thread
     def __init__(
         self, result: GLMResult, dispersion: float | None = None, random_state: int = 0
     ) -> None:

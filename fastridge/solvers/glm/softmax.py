@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ..._matrix import Matrix
 from ...data.check import check_finite
 from ...losses import Multinomial
+from ...systems.blas import on_one_thread_for
 from ...systems.damped import damped_cholesky
 from .options import NOTHING, Constraints, Options, check_array, require_square, warn_of
 from .result import Fitted, GLMResult
@@ -47,6 +48,7 @@ _DAMPING = 1e-14  # least share of the diagonal that is added where columns are 
 _MOST_FREE = 400  # largest order of the system that projects free coefficients out of the gap
 
 
+@on_one_thread_for
 def solve(
     A: Matrix,
     y: NDArray[Any],
@@ -119,6 +121,7 @@ def solve(
     return result
 
 
+@on_one_thread_for
 def make_problem(
     A: Matrix,
     y: NDArray[Any],

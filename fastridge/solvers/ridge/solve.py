@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..._matrix import Matrix
 from ..._systems import ridge as direct
 from ...data.check import check_finite, recheck
+from ...systems.blas import on_one_thread_for
 from ...systems.cost import choose_solver
 from .options import SOLVERS
 from .result import (
@@ -29,6 +30,7 @@ from .result import (
 )
 
 
+@on_one_thread_for
 def solve(
     A: Matrix,
     Y: NDArray[np.float64],

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...systems import lapack
-from ...systems.blas import on_threads
+from ...systems.blas import on_one_thread, on_threads
 from .series import Problem, Scaled
 
 Array = NDArray[np.float64]
@@ -58,6 +58,7 @@ class Block(NamedTuple):
     last: int
 
 
+@on_one_thread
 def fit_wide(
     problem: Problem, data: Scaled, alpha: Array, each: bool, count: Any, predict: bool
 ) -> tuple[Any, ...]:
