@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -187,7 +188,12 @@ def cast_and_warn(
             if type(result.intercept) is float
             else result.intercept.astype(np.float32)
         )
-    if not (np.isfinite(result.objective) & np.isfinite(result.relative_gradient)).all():
+    objective, gradient = result.objective, result.relative_gradient
+    if type(objective) is float:
+        is_finite = isfinite(objective) and isfinite(gradient)
+    else:
+        is_finite = bool((np.isfinite(objective) & np.isfinite(gradient)).all())
+    if not is_finite:
         raise ValueError("X or y is too large: squares overflow float64; expected smaller numbers.")
     if warn and not result.converged:
         from ... import _sklearn

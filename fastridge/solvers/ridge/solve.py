@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..._matrix import Matrix
 from ..._systems import ridge as direct
 from ...data.check import check_finite, recheck
-from ...systems.blas import on_one_thread_for
+from ...systems.blas import one_thread_for
 from ...systems.cost import choose_solver
 from .options import SOLVERS
 from .result import (
@@ -30,7 +30,6 @@ from .result import (
 )
 
 
-@on_one_thread_for
 def solve(
     A: Matrix,
     Y: NDArray[np.float64],
@@ -102,22 +101,32 @@ def solve(
     from ...quadratic.problem import RidgeProblem
     from ...quadratic.range import largest
 
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        problem = RidgeProblem(A, Y, alpha, sample_weight, factor, fit_intercept, check=False)
-        leaves = not in_range and (not usable or problem.leaves_range())
-    if leaves:
-        result = _solve_scaled(
-            (A, Y, alpha, sample_weight, penalty_factor, standardize, fit_intercept, largest(A)),
-            (lower, upper, coef_init),
-            solver=solver,
-            tol=tol,
-            max_iter=max_iter,
-            max_memory=max_memory,
-            warn=warn,
-        )
-        if result is not None:
-            return result
-    result = _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, single)
+    with one_thread_for(max(A.n_rows, A.nnz)):
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            problem = RidgeProblem(A, Y, alpha, sample_weight, factor, fit_intercept, check=False)
+            leaves = not in_range and (not usable or problem.leaves_range())
+        if leaves:
+            result = _solve_scaled(
+                (
+                    A,
+                    Y,
+                    alpha,
+                    sample_weight,
+                    penalty_factor,
+                    standardize,
+                    fit_intercept,
+                    largest(A),
+                ),
+                (lower, upper, coef_init),
+                solver=solver,
+                tol=tol,
+                max_iter=max_iter,
+                max_memory=max_memory,
+                warn=warn,
+            )
+            if result is not None:
+                return result
+        result = _run(problem, run, tol, max_iter, lower, upper, coef_init, max_memory, single)
     return cast_and_warn(A, result, tol, warn)
 
 
