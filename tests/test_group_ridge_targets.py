@@ -120,7 +120,8 @@ def test_degrees_of_freedom_without_an_inverse_are_confirmed(wrong, monkeypatch)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
-def test_threads_change_nothing(threads):
+def test_threads_change_nothing(threads, monkeypatch):
+    monkeypatch.setattr(shared, "_THREADED", 1)
     import fastridge
 
     X, Y, codes = problem(k=24, seed=5)

@@ -196,8 +196,11 @@ def limited(method: Callable[P, R]) -> Callable[P, R]:
     return inside
 
 
-def on_threads(work: Callable[[int], None], count: int) -> None:
-    """Call work(0), ..., work(count - 1) on the threads that fastridge may use, BLAS on one."""
+def on_threads(work: Callable[[int], None], count: int, most: int | None = None) -> None:
+    """Call work(0), ..., work(count - 1) on the threads that fastridge may use, BLAS on one.
+
+    most: bound on the threads, for work that holds the interpreter's lock.
+    """
     numbers = iter(range(count))
     failed: list[BaseException] = []
 
@@ -212,7 +215,8 @@ def on_threads(work: Callable[[int], None], count: int) -> None:
     helpers = []
     # where memory or the system allows no more threads, there are fewer
     with contextlib.suppress(MemoryError, RuntimeError):
-        for _ in range(min(get_num_threads(), count) - 1):
+        threads = get_num_threads()
+        for _ in range(min(threads, count, threads if most is None else most) - 1):
             check_room(len(_LINKED))
             helper = threading.Thread(
                 target=contextvars.copy_context().run, args=(run,), daemon=True

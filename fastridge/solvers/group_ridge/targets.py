@@ -23,6 +23,7 @@ reported, which is therefore a bound.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ _SAFETY = 2.0  # factor of errors that are estimated
 _LOOKED_AT = 16  # one of so many targets without an exact inverse is looked at
 _ACCURATE = 1e-5  # relative error of the expected degrees of freedom at which no centres are added
 _ROUNDS = 8  # largest number of refinements of coefficients
+_THREADED = 400  # features from which products take longer than the interpreter between them
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -134,7 +136,7 @@ def choose_together(
                 rho[of] = centre.minimise(rho[of], surface, left, low, high)[0]
             centre.forget()
 
-        on_threads(follow, len(new))
+        _on_threads(data, follow, len(new))
         if error < _ACCURATE:
             break
     if surface is not None:
@@ -156,7 +158,7 @@ def choose_together(
                     found[t] = one
 
         coarse = Surface(known, spectra, max(surface.degree - 1, 2))
-        on_threads(settle, len(used))
+        _on_threads(data, settle, len(used))
         _confirm(data, live, left, targets, found, tol)
     rest = [i for i, one in enumerate(found) if one is None]
 
@@ -164,7 +166,7 @@ def choose_together(
         i = rest[j]
         found[i] = _finish(data, live, left, int(targets[i]), rho[i], low, high, tol)
 
-    on_threads(finish, len(rest))
+    _on_threads(data, finish, len(rest))
     return found
 
 
@@ -195,7 +197,7 @@ def _confirm(
         relative = float((np.abs(fitted - dof) / np.maximum(fitted + dof, 1e-300)).max())
         more[j] = max(relative - one.relative_gradient, 0.0)
 
-    on_threads(look, len(more))
+    _on_threads(data, look, len(more))
     extra = _SAFETY * more.max(initial=0.0)
     for i in accepted:
         relative = found[i].relative_gradient + extra
@@ -214,8 +216,12 @@ def _examine(
         of = np.flatnonzero(nearest == used[i])
         new[i] = (of, _Centre(data, live, centres[used[i]], targets[of]))
 
-    on_threads(examine, len(used))
+    _on_threads(data, examine, len(used))
     return new
+
+
+def _on_threads(data: Features, work: Callable[[int], None], count: int) -> None:
+    on_threads(work, count, None if len(data.cross) >= _THREADED else 1)
 
 
 def _units(data: Features, live: NDArray[np.intp]) -> Array:
