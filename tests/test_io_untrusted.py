@@ -341,3 +341,11 @@ def test_sparse_rows_whose_pointers_do_not_fit(last):
     model = fastridge.GroupRidge(np.arange(40) % 2).fit(X, np.arange(12.0))
     model._kept["rows"]["indptr"][-1] = last
     refused(saved(model, checked=False), "_kept.rows .*index pointer|_kept.rows .*indptr")
+
+
+@pytest.mark.parametrize("alpha", [0.0, -0.0, 5e-324, -1.0, np.nan])
+def test_precision_of_an_infinite_noise(alpha):
+    model = fastridge.BayesianRidge().fit(np.eye(5)[:, :2], np.arange(5.0))
+    assert model.posterior_.shape == (2, 2)
+    model.alpha_ = alpha
+    refused(saved(model, checked=False), "alpha_ must be above 0, with a finite inverse")

@@ -349,6 +349,14 @@ def check_target(
     return values
 
 
+def check_array(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return finite numbers of the given shape as float64, such as initial coefficients."""
+    values = numbers(as_array(given, name), name)
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}; expected {shape}.")
+    return check_target(values.reshape(-1), values.size, name=name).reshape(shape)
+
+
 def check_sample_weight(
     sample_weight: Any, n_samples: int, *, name: str = "sample_weight"
 ) -> NDArray[np.float64] | None:

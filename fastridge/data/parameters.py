@@ -11,9 +11,13 @@ from .._checks import all_finite, held
 from .inputs import (
     FLOAT64,
     as_array,
+    as_real,
     dense_not_finite,
     numbers,
 )
+
+LARGEST_INT = 2**31 - 1
+LARGEST_SIZE = 2**63 - 1
 
 
 def check_penalty_factor(penalty_factor: Any, n_features: int) -> NDArray[np.float64] | None:
@@ -187,7 +191,9 @@ def require_non_negative(values: NDArray[np.float64], name: str) -> None:
 
 def check_tolerance(tol: Any) -> None:
     """Check a parameter `tol`, a number of at least 0."""
-    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.floating)) or not tol >= 0:
+    number = isinstance(tol, (int, float, np.floating)) and not isinstance(tol, bool)
+    # an int too large for a float is refused, infinity is not
+    if not number or not tol >= 0 or (isinstance(tol, int) and as_real(tol) == np.inf):
         raise ValueError(f"tol must be a non-negative number; got {tol!r}.")
 
 
@@ -199,13 +205,30 @@ def check_seed(random_state: Any) -> int:
     return int(random_state)
 
 
-def check_count(name: str, value: Any) -> int:
-    """Return a parameter that must be an integer of at least 1."""
+def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an integer; got {value!r}.")
     if value < 1:
         raise ValueError(f"{name} must be at least 1; got {value!r}.")
     return int(value.__index__())
+
+
+def check_count(name: str, value: Any, largest: int = LARGEST_SIZE) -> int:
+    """Return a parameter that must be an integer of at least 1, the length of an array."""
+    count = _whole(name, value)
+    if count > largest:
+        raise ValueError(f"{name} must be at most {largest}; got {as_real(count):.3g}.")
+    return count
+
+
+def check_limit(name: str, value: Any, largest: int = LARGEST_INT) -> int:
+    """Return a limit of steps or rows, an integer of at least 1, as kernels take it."""
+    return as_limit(_whole(name, value), largest)
+
+
+def as_limit(value: Any, largest: int = LARGEST_INT) -> int:
+    """Return a limit, or the largest that kernels take: no fit has so many steps or rows."""
+    return min(int(value), largest)
 
 
 def is_sample(value: Any) -> bool:

@@ -49,8 +49,10 @@ def _bayesian(fields: Fields, known: Dimensions) -> None:
     p = known["p"]
     require(fields["_posterior"].shape == (p, p), "_posterior", f"of shape {(p, p)}")
     require(fields["_total"] > 0, "_total", "above 0")
-    for name in ("alpha_", "lambda_"):
-        require(fields[name] >= 0, name, "at least 0")
+    require(fields["lambda_"] >= 0, "lambda_", "at least 0")
+    with np.errstate(divide="ignore", over="ignore"):
+        noise = 1.0 / np.float64(fields["alpha_"])
+    require(0 <= noise < np.inf, "alpha_", "above 0, with a finite inverse")
 
 
 _KEPT = {

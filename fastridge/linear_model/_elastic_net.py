@@ -12,7 +12,7 @@ from .. import _sklearn
 from .._matrix import Matrix
 from ..data.check import check_design, check_sample_weight, check_target, feature_names, is_moments
 from ..data.inputs import as_array, as_real, numbers
-from ..data.parameters import check_bounds, check_penalty_factor
+from ..data.parameters import as_limit, check_bounds, check_penalty_factor
 from ..data.parts import in_parts
 from ..solvers.descent.enet_path import enet_path
 from ..solvers.descent.fit import NOTHING, Constraints, check_moments, solve
@@ -83,7 +83,7 @@ class BaseElasticNet(LinearRegressor):
             self.standardize,
             solver,
             float(self.tol),
-            1000 if self.max_iter is None else int(self.max_iter),
+            1000 if self.max_iter is None else as_limit(self.max_iter),
             self.selection,
             seed,
         )

@@ -33,12 +33,14 @@ from ._parameters import (
     BOOL,
     CALLBACK,
     COUNT,
+    GRID_SIZE_TEXT,
     RANDOM_STATE,
     SELECT,
     SELECTION,
     Parameter,
     Parameters,
     is_array_like,
+    is_grid_size,
 )
 from ._whole import whole
 
@@ -62,9 +64,7 @@ def _are_ratios(value: Any) -> bool:
 def _are_alphas(value: Any) -> bool:
     if isinstance(value, str):
         return value == "auto"
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value) >= 1
-    return is_array_like(value)
+    return is_grid_size(value) or is_array_like(value)
 
 
 def _check_alphas(name: str, value: Any) -> None:
@@ -109,7 +109,7 @@ class BaseElasticNetCV(Choosing, LinearRegressor):
         "l1_ratio": Parameter(_are_ratios, "numbers from 0 to 1"),
         "eps": ABOVE_0,
         "alphas": Parameter(
-            _are_alphas, "an int of at least 1, an array-like of penalties or 'auto'", _check_alphas
+            _are_alphas, f"{GRID_SIZE_TEXT}, an array-like of penalties or 'auto'", _check_alphas
         ),
         "fit_intercept": BOOL,
         "max_iter": COUNT,

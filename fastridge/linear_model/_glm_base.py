@@ -17,7 +17,7 @@ from .._matrix import Matrix
 from .._stack import outside
 from ..data.check import check_target
 from ..data.inputs import as_real
-from ..data.parameters import check_penalty_factor, is_sample
+from ..data.parameters import as_limit, check_penalty_factor, is_sample
 from ..losses import Loss
 from ..solvers.glm.fit import SOLVERS, make_problem, result_of, solve
 from ..solvers.glm.newton import Solution
@@ -215,7 +215,7 @@ class BaseGLM(Estimator):
             bool(self.standardize),
             self._solvers[self.solver],
             float(self.tol),
-            int(self.max_iter),
+            as_limit(self.max_iter),
         )
 
     def _solve(

@@ -30,11 +30,13 @@ from ._parameters import (
     ABOVE_0_OR_NONE,
     BOOL,
     CALLBACK,
+    GRID_SIZE_TEXT,
     RANDOM_STATE,
     SELECT,
     Parameter,
     Parameters,
     is_array_like,
+    is_grid_size,
     without,
 )
 from ._whole import whole
@@ -179,11 +181,8 @@ dual_gap_, relative_gap_
             lambda value: value is None or isinstance(value, dict), "a dict, or None"
         ),
         "alphas": Parameter(
-            lambda value: (
-                is_array_like(value)
-                or (isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1)
-            ),
-            "an int of at least 1, or an array-like of penalties",
+            lambda value: is_array_like(value) or is_grid_size(value),
+            f"{GRID_SIZE_TEXT}, or an array-like of penalties",
             lambda name, value: require_numbers(name, value) if is_array_like(value) else None,
         ),
         "eps": ABOVE_0_OR_NONE,

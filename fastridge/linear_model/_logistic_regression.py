@@ -266,10 +266,10 @@ class LogisticRegression(BaseLogistic):
         k = len(classes.values)
         known = None if offset is None else check_predictor_offset(offset, n, 1 if k == 2 else k)
         recheck(A)
-        alpha = None if is_evidence(C) else alpha_of(float(C), classes)
+        alpha = None if is_evidence(C) else alpha_of(as_real(C), classes)
         fit = self._fit_two if k == 2 else self._fit_several
         found = fit(A, classes, alpha, float(ratio), known)
-        self.C_ = 1.0 / (found * classes.total()) if alpha is None else float(C)
+        self.C_ = 1.0 / (found * classes.total()) if alpha is None else as_real(C)
         self.classes_ = classes.values
         self._set_features(p, names)
         return self

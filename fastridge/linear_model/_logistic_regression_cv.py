@@ -27,7 +27,17 @@ from ._logistic_cv_legacy import (
 )
 from ._logistic_cv_scoring import held_codes, scoring_of
 from ._logistic_regression import LogisticRegression
-from ._parameters import BOOL, CALLBACK, SELECT, Parameter, Parameters, is_array_like, without
+from ._parameters import (
+    BOOL,
+    CALLBACK,
+    GRID_SIZE_TEXT,
+    SELECT,
+    Parameter,
+    Parameters,
+    is_array_like,
+    is_grid_size,
+    without,
+)
 from ._whole import whole
 
 if TYPE_CHECKING:
@@ -168,11 +178,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
     _parameters: ClassVar[Parameters] = {
         **without(BaseLogistic._parameters, "warm_start", "l1_ratio"),
         "Cs": Parameter(
-            lambda value: (
-                is_array_like(value)
-                or (isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1)
-            ),
-            "an int of at least 1, or an array-like of numbers above 0",
+            lambda value: is_array_like(value) or is_grid_size(value),
+            f"{GRID_SIZE_TEXT}, or an array-like of numbers above 0",
             lambda name, value: require_numbers(name, value) if is_array_like(value) else None,
         ),
         "l1_ratios": Parameter(

@@ -16,6 +16,7 @@ import numpy as np
 
 from .._descriptions import defaults_of
 from ..data.inputs import as_real, is_sparse
+from ..data.parameters import LARGEST_INT
 
 _INF = math.inf
 
@@ -97,6 +98,11 @@ def is_count(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
+def is_grid_size(value: Any) -> bool:
+    """Return whether a parameter is the number of penalties of an automatic grid."""
+    return is_count(value) and int(value) <= LARGEST_INT
+
+
 def is_finite(value: Any) -> bool:
     """Return whether a parameter is a finite number of at least 0."""
     return isinstance(value, Real) and 0 <= as_real(value) < _INF
@@ -173,6 +179,8 @@ QUICK_AT_LEAST_0 = "type(v) is float and 0.0 <= v < inf"
 ANY = Parameter(_any, "")
 BOOL = Parameter(_is_bool, "a bool", quick="type(v) is bool")
 COUNT = Parameter(is_count, "an int of at least 1", quick=_QUICK_COUNT)
+GRID_SIZE_TEXT = f"an int from 1 to {LARGEST_INT}"
+GRID_SIZE = Parameter(is_grid_size, GRID_SIZE_TEXT)
 COUNT_OR_NONE = Parameter(
     _is_none_or(is_count), "an int of at least 1, or None", quick=_QUICK_COUNT
 )

@@ -25,7 +25,7 @@ from ..data.check import (
 )
 from ..data.hashing import check_hashed, is_hashable
 from ..data.inputs import as_real, is_sparse
-from ..data.parameters import check_penalty_factor, non_negative
+from ..data.parameters import as_limit, check_penalty_factor, non_negative
 from ..data.rows import take_rows
 from ..solvers.sgd.learner import Diverged, Learner, Rule, Unsound
 from ._base import Estimator
@@ -78,6 +78,7 @@ _LEAST_RATE = 1e-6  # least rate of "adaptive"
 _EXPLODED = 1e15  # mean loss from which no fit recovers, over the scale of the targets
 _MOST_TARGET = 1e140  # bound on |y| that keeps sums of squares finite
 _MOST_BITS = 30
+_MOST_ROWS = 2**53  # counts of rows are floats
 
 
 class Targets(NamedTuple):
@@ -330,8 +331,8 @@ class BaseSGD(Estimator):
             0.0 if penalty is None and rate != "optimal" else self._strength(),
             ratio,
             self.fit_intercept,
-            int(self.average),
-            int(self.batch_size),
+            as_limit(self.average, _MOST_ROWS),
+            as_limit(self.batch_size, _MOST_ROWS),
         )
 
     def _strength(self) -> float:

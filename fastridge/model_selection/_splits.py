@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.groups import codes_of_rows
-from ..data.inputs import note_foreign
+from ..data.inputs import as_real, note_foreign
 
 Rows = NDArray[np.intp]
 
@@ -145,7 +145,7 @@ def check_share(validation: Any) -> float:
     if (
         isinstance(validation, bool)
         or not isinstance(validation, Real)
-        or not 0 < float(validation) < 1
+        or not 0 < as_real(validation) < 1
     ):
         raise ValueError(
             f"validation is {validation!r}; expected a number between 0 and 1, (X, y),"

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..._descriptions import describe_as
 from ..._progress import check_callback, reporter
-from ...data.parameters import check_bounds, check_count, check_penalty_factor
+from ...data.parameters import LARGEST_INT, check_bounds, check_count, check_penalty_factor
 from .fit import Constraints, check_data, solve, solve_path
 from .options import Options, check_alphas, check_number, check_stop
 from .result import ElasticNetPath, ElasticNetResult
@@ -258,8 +258,8 @@ def elastic_net_path(
     if stop_r2 is not None:
         stop_r2 = check_number("stop_r2", stop_r2, 0.0, 1.0)
     if isinstance(alphas, (int, np.integer)):
-        alphas, n_alphas = None, check_count("alphas", alphas)
-    n_alphas = check_count("n_alphas", n_alphas)
+        alphas, n_alphas = None, check_count("alphas", alphas, LARGEST_INT)
+    n_alphas = check_count("n_alphas", n_alphas, LARGEST_INT)
     check_callback(callback)
     check_stop(stop)
     source, Y, sample_weight = check_data(X, y, sample_weight)

@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from ..._descriptions import describe_as
 from ..._progress import check_callback, reporter
-from ...data.check import guarded
+from ...data.check import check_array, guarded
 from ...data.inputs import as_array, numbers
-from ...data.parameters import check_bounds, check_count, check_flags, check_penalty_factor
+from ...data.parameters import (
+    LARGEST_INT,
+    check_bounds,
+    check_count,
+    check_flags,
+    check_penalty_factor,
+)
 from .fit import Constraints, check_data, solve_path, warn_of_lost_rows
 from .grid import LEAST_L1_RATIO, spaced
-from .options import Options, check_alphas, check_number, check_start, check_stop
+from .options import Options, check_alphas, check_number, check_stop
 from .result import ElasticNetPath
 
 __all__ = ["PathTuple", "enet_path", "lasso_path"]
@@ -350,9 +356,9 @@ def _path(given: dict[str, Any]) -> PathTuple:
         raise ValueError("eps is 0; expected a finite number above 0.")
     alphas, count = given["alphas"], 100
     if given["n_alphas"] is not None:
-        alphas, count = None, check_count("n_alphas", given["n_alphas"])
+        alphas, count = None, check_count("n_alphas", given["n_alphas"], LARGEST_INT)
     elif isinstance(alphas, (int, np.integer)):
-        alphas, count = None, check_count("alphas", alphas)
+        alphas, count = None, check_count("alphas", alphas, LARGEST_INT)
     values = None if alphas is None else check_alphas(alphas)
     stop_r2, callback = given["stop_r2"], given["callback"]
     if stop_r2 is not None:
@@ -433,7 +439,7 @@ def _groups(
     )
     start = None
     if given["coef_init"] is not None:
-        start = check_start(given["coef_init"], False, path.k, path.p)
+        start = check_array("coef_init", given["coef_init"], (path.k, path.p))
     if alphas is None:
         first = path.largest(options.l1_ratio or LEAST_L1_RATIO)
         rounding = np.finfo(np.float64).resolution

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..._moments import centred_quadratic
 from ..._stack import outside
 from ...data.check import (
+    check_array,
     check_design,
     check_finite,
     check_sample_weight,
@@ -23,7 +24,7 @@ from ...data.check import (
 from ...quadratic.range import require_sums
 from .choose import choose_solver
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
-from .options import Options, check_start
+from .options import Options
 from .path import DescentPath
 from .problem import DescentProblem, by_columns, penalty_of
 from .result import ElasticNetPath, ElasticNetResult, PathStep
@@ -99,7 +100,7 @@ def solve(
         p, single = source.n_columns, Y.ndim == 1
         k = 1 if single else Y.shape[1]
     if coef_init is not None:
-        coef_init = check_start(coef_init, single, k, p)
+        coef_init = check_array("coef_init", coef_init, (p,) if single else (k, p)).reshape(k, p)
     warn_of_lost_rows(sample_weight, p)
     solver = find_solver(source, options.solver, 1) if gram is None else "gram"
     found, duals = [], []
@@ -293,7 +294,7 @@ def solve_path(
     problem = make_problem(source, Y, 0, solver, sample_weight, constraints, options, gram)
     u = None
     if coef_init is not None:
-        u = problem.to_solver(check_start(coef_init, True, 1, p)[0])
+        u = problem.to_solver(check_array("coef_init", coef_init, (p,)))
     path: Any
     if Y is not None and free_are_dependent(
         source, sample_weight, constraints, options.fit_intercept

@@ -61,8 +61,8 @@ def spaced(first, eps, n_alphas):
     """Return n_alphas log-spaced penalties, from the first to eps times it."""
     if not np.isfinite(first):
         raise ValueError(
-            "the first penalty of the automatic grid is not finite, as l1_ratio is too small;"
-            " expected a larger l1_ratio, or alphas."
+            "the first penalty of the automatic grid is not finite: l1_ratio is too small, or"
+            " bounds hold coefficients where the loss overflows; expected alphas, or others."
         )
     return np.geomspace(first, first * eps, n_alphas)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.parameters import check_count, check_flags, check_seed, non_negative
+from ...data.inputs import as_real
+from ...data.parameters import check_flags, check_limit, check_seed, non_negative
 
 SOLVERS = ("auto", "gram", "working", "columns")
 
@@ -40,7 +42,7 @@ class Options:
         check_flags(fit_intercept=fit_intercept, standardize=standardize)
         self.l1_ratio = check_number("l1_ratio", l1_ratio, 0.0, 1.0)
         self.tol = check_number("tol", tol, 0.0, np.inf)
-        self.max_iter = check_count("max_iter", max_iter)
+        self.max_iter = check_limit("max_iter", max_iter)
         if not isinstance(solver, str) or solver not in SOLVERS:
             raise ValueError(f"solver must be one of {', '.join(SOLVERS)}; got {solver!r}.")
         if not isinstance(selection, str) or selection not in ("cyclic", "random"):
@@ -66,16 +68,6 @@ def check_alphas(alphas: Any) -> NDArray[np.float64]:
     return np.sort(non_negative(alphas, len(values), "alphas", "fit"))[::-1].copy()
 
 
-def check_start(coef_init, single, k, p):
-    start = np.asarray(coef_init, dtype=np.float64)
-    expected = (p,) if single else (k, p)
-    if start.shape != expected:
-        raise ValueError(f"coef_init has shape {start.shape}; expected {expected}.")
-    if not np.isfinite(start).all():
-        raise ValueError("coef_init contains NaN or infinity; expected finite numbers.")
-    return start.reshape(k, p)
-
-
 def check_number(name, value, low, high):
     if type(value) is float and low <= value <= high and value < np.inf:
         return value
@@ -83,7 +75,7 @@ def check_number(name, value, low, high):
         value, (int, float, np.floating, np.integer)
     ):
         raise TypeError(f"{name} must be a number; got {value!r}.")
-    if not (low <= value <= high) or not np.isfinite(value):
+    if not (low <= value <= high) or not math.isfinite(as_real(value)):
         limit = "a finite number of at least 0" if high == np.inf else f"from {low:g} to {high:g}"
         raise ValueError(f"{name} must be {limit}; got {value!r}.")
     return float(value)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._matrix import Matrix
-from ...data.check import check_design, check_finite, check_sample_weight, check_target
-from ...data.parameters import check_bounds, check_count, check_flags, check_penalty_factor
+from ...data.check import check_array, check_design, check_finite, check_sample_weight, check_target
+from ...data.parameters import check_bounds, check_flags, check_limit, check_penalty_factor
 from ...losses import Binomial, Loss, Multinomial, loss_of
 from ...quadratic.range import require_sums
 from ...systems.blas import on_one_thread_for
@@ -22,7 +22,6 @@ from .options import (
     NOTHING,
     Constraints,
     Options,
-    check_array,
     check_offset,
     check_offsets,
     warn_of,
@@ -199,7 +198,7 @@ def check_arguments(
         bool(standardize),
         solver,
         check_number("tol", tol, 0.0, np.inf),
-        check_count("max_iter", max_iter),
+        check_limit("max_iter", max_iter),
     )
     return A, target, found, weight, constraints, total, options
 

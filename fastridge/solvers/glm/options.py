@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ... import _sklearn
 from ..._stack import outside
 from ...data.check import check_target
-from ...data.inputs import as_array, numbers
 from ...losses import Loss
 from ...systems.cost import default_memory, fits
 
@@ -88,14 +87,6 @@ def check_offsets(offset: Any, exposure: Any, n: int, k: int) -> NDArray[np.floa
     if total.shape != (n, k):
         raise ValueError(f"offset has shape {total.shape}; expected {(n, k)}.")
     return total
-
-
-def check_array(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return finite numbers of the given shape as an array, such as initial coefficients."""
-    values = numbers(as_array(given, name), name)
-    if values.shape != shape:
-        raise ValueError(f"{name} has shape {values.shape}; expected {shape}.")
-    return check_target(values.reshape(-1), values.size, name=name).reshape(shape)
 
 
 def require_square(solver: str, order: int) -> None:

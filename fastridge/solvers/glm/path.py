@@ -15,7 +15,7 @@ from ..._matrix import Matrix
 from ..._progress import check_callback, reporter
 from ..._stack import outside
 from ...data.check import guarded
-from ...data.parameters import check_count
+from ...data.parameters import LARGEST_INT, check_count
 from ...losses import Loss, Multinomial
 from ...systems.blas import on_one_thread_for
 from ..descent.grid import end_of_grid
@@ -466,8 +466,8 @@ def glm_path(
         if eps == 0:
             raise ValueError("eps is 0; expected a number above 0 and up to 1.")
     if isinstance(alphas, (int, np.integer)):
-        alphas, n_alphas = None, check_count("alphas", alphas)
-    n_alphas = check_count("n_alphas", n_alphas)
+        alphas, n_alphas = None, check_count("alphas", alphas, LARGEST_INT)
+    n_alphas = check_count("n_alphas", n_alphas, LARGEST_INT)
     check_callback(callback)
     check_stop(stop)
     A, target, found, weight, constraints, total, options = check_arguments(

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._matrix import Matrix
-from ...data.check import check_finite
+from ...data.check import check_array, check_finite
 from ...losses import Multinomial
 from ...systems.blas import on_one_thread_for
 from ...systems.damped import damped_cholesky
-from .options import NOTHING, Constraints, Options, check_array, require_square, warn_of
+from .options import NOTHING, Constraints, Options, require_square, warn_of
 from .result import Fitted, GLMResult
 from .separation import separated_classes, warn_of_separation
 from .softmax_cg import Step, model_of

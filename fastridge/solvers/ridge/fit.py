@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...data.check import check_design, check_sample_weight, check_target, is_moments
+from ...data.check import check_array, check_design, check_sample_weight, check_target, is_moments
 from ...data.parameters import check_alpha, check_flags, check_penalty_factor
 from .dispatch import solver_of_moments, solver_with_prior
-from .options import bounds, check_memory, check_options, check_start
+from .options import bounds, check_memory, check_options
 from .result import RidgeResult
 from .solve import solve
 
@@ -193,7 +193,7 @@ def ridge(
     if penalty_factor is not None:
         penalty_factor = check_penalty_factor(penalty_factor, p)
     if coef_init is not None:
-        coef_init = check_start(coef_init, Y.ndim, k, p)
+        coef_init = check_array("coef_init", coef_init, (p,) if Y.ndim == 1 else (k, p))
     if positive or lower is not None or upper is not None:
         lower, upper = bounds(lower, upper, positive, p)
     if not (solver == "auto" and max_iter is None and type(tol) is float and tol >= 0):

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from ..._dense import Cholesky
 from ..._matrix import Matrix
+from ...data.check import check_array
 from ...data.parameters import check_alpha, check_penalty_factor
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.refine import refine
 from ...quadratic.sums import SumProblem
 from ...systems.blas import on_one_thread
 from ...systems.lapack import eigh
-from .options import SOLVERS, bounds, check_options, check_start
+from .options import SOLVERS, bounds, check_options
 from .result import (
     RidgeResult,
     cast_and_warn,
@@ -136,7 +137,7 @@ def checked_sums(
     if single is None:
         single = moments._y_ndim == 1
     if coef_init is not None:
-        coef_init = check_start(coef_init, 1 if single else 2, k, p)
+        coef_init = check_array("coef_init", coef_init, (p,) if single else (k, p))
     positive, lower, upper = bound
     lower, upper = bounds(lower, upper, positive, p)
     check_options(*options, lower is not None or upper is not None)

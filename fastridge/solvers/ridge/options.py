@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...data.parameters import check_bounds, check_tolerance
 
@@ -21,16 +20,6 @@ SOLVERS = {
     "saga": "cg",
     "lbfgs": "active_set",
 }
-
-
-def check_start(coef_init, ndim: int, k: int, p: int) -> NDArray[np.float64]:
-    expected = (p,) if ndim == 1 else (k, p)
-    start = np.asarray(coef_init, dtype=np.float64)
-    if start.shape != expected:
-        raise ValueError(f"coef_init has shape {start.shape}; expected {expected}.")
-    if not np.isfinite(start).all():
-        raise ValueError("coef_init contains NaN or infinity; expected finite numbers.")
-    return start
 
 
 def bounds(lower, upper, positive, p: int):

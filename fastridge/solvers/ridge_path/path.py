@@ -18,7 +18,13 @@ from ...data.check import (
     is_moments,
     recheck,
 )
-from ...data.parameters import check_count, check_flags, check_penalty_factor, non_negative
+from ...data.parameters import (
+    LARGEST_INT,
+    check_count,
+    check_flags,
+    check_penalty_factor,
+    non_negative,
+)
 from ...quadratic.range import require_penalties
 from ...quadratic.variances import variances
 from ...systems.cost import PATH, choose_solver, rows_fit
@@ -364,7 +370,7 @@ def _direct(
 def penalty_grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
     """Return the given penalties, or a grid over the documented range."""
     if isinstance(alphas, (int, np.integer)):
-        alphas, n_alphas = None, check_count("alphas", alphas)
+        alphas, n_alphas = None, check_count("alphas", alphas, LARGEST_INT)
     if alphas is not None:
         values = np.asarray(alphas)
         if values.ndim != 1 or not len(values):
@@ -372,8 +378,7 @@ def penalty_grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
         grid = np.array(non_negative(values, len(values), "alphas", "penalty"))
         require_penalties(grid)
         return grid
-    if isinstance(n_alphas, bool) or not hasattr(n_alphas, "__index__") or n_alphas < 1:
-        raise ValueError(f"n_alphas must be an integer of at least 1; got {n_alphas!r}.")
+    n_alphas = check_count("n_alphas", n_alphas, LARGEST_INT)
     penalised = d > 0
     scale = float(np.mean(squares()[penalised] / d[penalised])) if penalised.any() else 1.0
-    return (scale if scale > 0 else 1.0) * np.logspace(_DECADES, -_DECADES, int(n_alphas))
+    return (scale if scale > 0 else 1.0) * np.logspace(_DECADES, -_DECADES, n_alphas)

@@ -13,7 +13,13 @@ from ... import _sklearn
 from ..._stack import outside
 from ...data.check import check_design, check_sample_weight, check_target, feature_names
 from ...data.inputs import as_array, as_real, is_sparse, numbers
-from ...data.parameters import check_count, check_flags, check_penalty_factor, check_tolerance
+from ...data.parameters import (
+    LARGEST_SIZE,
+    check_flags,
+    check_limit,
+    check_penalty_factor,
+    check_tolerance,
+)
 from ..ridge.result import to_float32
 from .result import RollingRidgeResult
 from .series import Problem, Series
@@ -171,11 +177,11 @@ def rolling_ridge(
     factor = check_penalty_factor(penalty_factor, p)
     length = _check_window(window, bool(expanding), half_life)
     # a step above n ends no window, whatever its size
-    step = min(check_count("step", step), n + 1)
+    step = min(check_limit("step", step, LARGEST_SIZE), n + 1)
     if min_samples is None:
         least = p + bool(fit_intercept) if length is None else length
     else:
-        least = check_count("min_samples", min_samples)
+        least = check_limit("min_samples", min_samples, LARGEST_SIZE)
         if length is not None and least > length:
             raise ValueError(f"min_samples is {least}; expected at most window, {length}.")
     check_tolerance(tol)
@@ -263,7 +269,7 @@ def _check_window(window: Any, expanding: bool, half_life: Any) -> int | None:
             raise ValueError(
                 f"window is {window!r}, but expanding is True; expected only one of them."
             )
-        return check_count("window", window)
+        return check_limit("window", window, LARGEST_SIZE)
     if not expanding and half_life is None:
         raise ValueError("window is None; expected a number of rows, expanding=True or half_life.")
     return None
