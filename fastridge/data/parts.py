@@ -13,6 +13,21 @@ import numpy as np
 from .inputs import feature_names
 
 
+class Memo(NamedTuple):
+    """What tasks keep of a part for the passes after, in the memory of the worker that holds it.
+
+    Attributes
+    ----------
+    codes : dict
+        The classes, and the number of each row's class among them.
+    curves : dict or None
+        Second derivatives at the last coefficients; None: not kept.
+    """
+
+    codes: dict[Any, Any]
+    curves: dict[str, Any] | None
+
+
 class Part(NamedTuple):
     """Consecutive rows of a data set.
 
@@ -26,6 +41,8 @@ class Part(NamedTuple):
         One value for each row; None where they were not given.
     start : int or None
         Number of the first row, where parts are read in order.
+    memo : Memo or None
+        Where the part stays in memory between passes.
     """
 
     number: int
@@ -36,6 +53,7 @@ class Part(NamedTuple):
     exposure: Any = None
     groups: Any = None
     start: int | None = None
+    memo: Memo | None = None
 
 
 class Sum(ABC):

@@ -7,6 +7,7 @@ that the number of parts that share a task, which scheduler and workers decide, 
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import math
 import os
@@ -20,6 +21,7 @@ from .._matrix import Matrix
 from .._stack import outside
 from ..data.check import check_design
 from ..data.parts import (
+    Memo,
     Part,
     Parts,
     Task,
@@ -82,12 +84,15 @@ class DaskParts(Parts):
             wait(held)  # type: ignore[no-untyped-call]  # distributed has no types
             self._measure(client, held)
         step = self._together(_HELD, sum(one["nthreads"] for one in workers))
-        if not self.size or self.size * len(self.columns) > room or (held and step == 1):
+        whole = self.size * len(self.columns)
+        if not self.size or whole > room:
             return
+        # partitions that are persisted already stay where they are
+        hold = functools.partial(_Together, bool(held), not held or 2 * whole <= room)
         graph, keys = self._layout()
         graph, name = dict(graph), f"fastridge-keep-{self._name}"
         for start in range(0, len(keys), step):
-            graph[name, start] = (_Together, *keys[start : start + step])
+            graph[name, start] = (hold, *keys[start : start + step])
         names = [(name, start) for start in range(0, len(keys), step)]
         self._kept = list(dask.persist(*(Delayed(name, graph) for name in names)))
         self._step = step
@@ -244,21 +249,35 @@ def _client() -> Any:
 class _Together:
     """Consecutive partitions in the memory of a worker.
 
-    The structure of sparse ones is checked in the first two passes: checking it takes as long as a
+    What passes find out about them stays here: checked sparse matrices and converted data frames
+    from the second pass on, and memos. Checking the structure of sparse data takes as long as a
     product with it.
+
+    Parameters
+    ----------
+    held : bool
+        Whether others hold the partitions.
+    may_copy : bool
+        Whether there is memory for converted copies.
+    *rows : list
+        The values of each partition.
     """
 
-    def __init__(self, *rows: list[Any]) -> None:
-        self.rows = rows
+    def __init__(self, held: bool, may_copy: bool, *rows: list[Any]) -> None:
+        self.held, self.may_copy, self.rows = held, may_copy, list(rows)
         self._checked: dict[int, Matrix | None] = {}
+        self._memos: dict[int, Memo] = {}
 
     def __reduce__(self) -> Any:
         # arrays alone travel between workers
-        return _Together, self.rows
+        return _Together, (False, self.may_copy, *self.rows)
 
     def __sizeof__(self) -> int:
         from dask.sizeof import sizeof
 
+        if self.held:
+            # workers count partitions once, lest they move them to the disk
+            return object.__sizeof__(self)
         return sum(sizeof(value) for row in self.rows for value in row)
 
     def __len__(self) -> int:
@@ -267,7 +286,9 @@ class _Together:
     def part(self, number: int, place: int) -> Part:
         """Return the partition at a place, which has a number."""
         part = part_of(number, self.rows[place])
-        if not hasattr(part.X, "indptr"):
+        part = part._replace(memo=self._memos.setdefault(place, Memo({}, {})))
+        is_sparse = hasattr(part.X, "indptr")
+        if not is_sparse and not hasattr(part.X, "iloc"):
             return part
         if place not in self._checked:
             self._checked[place] = None
@@ -276,9 +297,12 @@ class _Together:
         if A is None and part.X.shape[0]:
             with in_part(number):
                 A = check_design(part.X, finite=False)
-            # converted copies are not kept: they may not fit into the memory
-            if np.shares_memory(A.arrays[1], part.X.indices):
+            if self.may_copy or (is_sparse and np.shares_memory(A.arrays[1], part.X.indices)):
                 self._checked[place] = A
+                row = self.rows[place]
+                if not self.held and not is_sparse and len(row) > 1:
+                    # the array takes the place of the frame
+                    self.rows[place] = [A.arrays[0], *row[1:]]
         return part if A is None else part._replace(X=A)
 
 
@@ -288,7 +312,7 @@ def _run(held: _Held, start: int, size: int, each: Any, rows: Any) -> Any:
     rows: the values of each partition, or `_Together`; fewer than `size` at the end of the data.
     """
     if not isinstance(rows, _Together):
-        rows = _Together(*rows)
+        rows = _Together(True, False, *rows)
     task, args = held.value
 
     def node(first: int, size: int) -> Total:

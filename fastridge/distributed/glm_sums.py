@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._equations import bordered_about, bordered_gram, equations
+from .._losses import softmax, softmax_curve
 from .._matrix import Matrix
 from ..data.check import check_finite, check_target
 from ..data.parts import Part, Sum, row_count
@@ -16,7 +18,9 @@ from .sums import Many, Totals, Weights, codes_of, design_of, labels_of, weights
 
 Array = NDArray[np.float64]
 
+_KEPT = 0.2  # most bytes of second derivatives that stay with a part, as a share of its rows
 _TOGETHER = 512  # elements of rows that are compared at once
+_CACHED = 1 << 15  # elements of X whose least and largest are found while they are in the cache
 
 
 class Data(NamedTuple):
@@ -59,7 +63,7 @@ def read(part: Part, data: Data) -> Rows:
         if y.ndim != 1:
             raise ValueError(f"y has shape {y.shape}; expected ({n},).")
     else:
-        code = codes_of(labels_of(part, n), data.classes)
+        code = _codes(part, data.classes, n)
         y = code.astype(np.float64)
         if data.class_weight is not None:
             by_class = data.class_weight[code]
@@ -70,6 +74,17 @@ def read(part: Part, data: Data) -> Rows:
     if data.loss is not None and (part.offset is not None or part.exposure is not None):
         offset = check_offset(part.offset, part.exposure, data.loss, n)
     return Rows(A, y, weight, offset)
+
+
+def _codes(part: Part, classes: NDArray[Any], n: int) -> NDArray[np.int32]:
+    """Return the numbers of the classes of a part's rows, which are found once."""
+    kept = {} if part.memo is None else part.memo.codes
+    if "classes" not in kept or not np.array_equal(kept["classes"], classes):
+        kept.clear()
+        code = codes_of(labels_of(part, n), classes)
+        kept["codes"] = code.astype(np.int32 if len(classes) > 127 else np.int8)
+        kept["classes"] = classes
+    return kept["codes"]
 
 
 class Known(Sum):
@@ -128,7 +143,9 @@ def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
         rows = read(part._replace(y=np.zeros(n)), data._replace(classes=None))
     else:
         rows = read(part, data)
-    check_finite(rows.A)
+    low, high = _range(rows.A)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        check_finite(rows.A)
     mean, variance = rows.A.column_stats(rows.weight)
     total = float(n) if rows.weight is None else float(rows.weight.sum())
     y_sum = least = 0.0
@@ -139,7 +156,7 @@ def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
         y_sum, least = float(w @ rows.y), float(w[live] @ data.loss.least(rows.y[live]))
     if not total > 0:
         mean = variance = np.zeros(rows.A.n_columns)
-    found = Known(total, (mean, total * variance, *_range(rows.A)), y_sum, least)
+    found = Known(total, (mean, total * variance, low, high), y_sum, least)
     found.labels = labels
     found.has_offset = part.offset is not None or part.exposure is not None
     found.is_float32, found.is_sparse = rows.A.is_float32, rows.A.is_sparse
@@ -147,10 +164,16 @@ def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
 
 
 def _range(A: Matrix) -> tuple[Array, Array]:
-    """Return the least and the largest element of each column."""
+    """Return the least and the largest element of each column; NaN where one is NaN."""
     if not A.is_sparse:
         (X,) = A.arrays
-        return _reduced(X, np.minimum), _reduced(X, np.maximum)
+        low, high = np.full(A.n_columns, np.inf), np.full(A.n_columns, -np.inf)
+        step = max(1, _CACHED // max(A.n_columns, 1)) if A.kind == "C" else len(X)
+        for i in range(0, len(X), step):
+            some = X[i : i + step]
+            np.minimum(low, _reduced(some, np.minimum), out=low)
+            np.maximum(high, _reduced(some, np.maximum), out=high)
+        return low, high
     values, indices, indptr = A.arrays
     low, high = np.zeros(A.n_columns), np.zeros(A.n_columns)
     if A.kind == "csc":
@@ -215,9 +238,9 @@ class Derivatives(NamedTuple):
     A : Matrix
         Less the origin.
     value : float
-    r : ndarray (n, k)
+    r : ndarray (n, k), F order
         Derivatives by the predictors.
-    h : ndarray (n, k)
+    h : ndarray (n, k), F order
         Second derivatives by each predictor.
     prob : ndarray (n, k) or None
         Probabilities of several classes.
@@ -232,25 +255,37 @@ class Derivatives(NamedTuple):
     weight: Array
 
 
-def derivatives(part: Part, data: Data, at: Any, origin: Array, total: float) -> Derivatives:
-    """Return the derivatives of a part with rows at coefficients and intercepts."""
+def _shared(part: Part, data: Data, origin: Array, total: float) -> Rows:
+    """Return the rows of a part about the origin, with weights over the total of all parts."""
     n = row_count(part.X)
     rows = read(part, data)
-    coef, intercept = at
-    A = rows.A.centered(origin)
-    eta = A.dot(np.asfortranarray(coef.T)) + intercept
     weight = np.full(n, 1.0 / total) if rows.weight is None else rows.weight / total
-    if data.loss is None:
-        return _of_classes(A, rows.y.astype(np.intp), weight, eta)
-    eta = np.ascontiguousarray(eta[:, 0])
-    if rows.offset is not None:
-        eta += rows.offset
-    r, h = np.empty(n), np.empty(n)
     y = rows.y
-    if not weight.all() and y not in data.loss.targets:
+    if data.loss is not None and not weight.all() and y not in data.loss.targets:
         y = np.where(weight > 0, y, y[weight.argmax()])
-    value = float(data.loss.evaluate(y, eta, weight, r, h))
-    return Derivatives(A, value, r[:, None], h[:, None], None, weight)
+    return Rows(rows.A.centered(origin), y, weight, rows.offset)
+
+
+def derivatives(part: Part, data: Data, at: Any, origin: Array, total: float) -> Derivatives:
+    """Return the derivatives of a part with rows at coefficients and intercepts."""
+    return _derivatives(_shared(part, data, origin, total), data, at)
+
+
+def _derivatives(rows: Rows, data: Data, at: Any) -> Derivatives:
+    coef, intercept = at
+    A, weight = rows.A, rows.weight
+    assert weight is not None
+    eta = A.dot(np.asfortranarray(coef.T))
+    eta += intercept
+    r, h = np.empty_like(eta), np.empty_like(eta)
+    if data.loss is None:
+        prob = np.empty_like(eta)
+        value = softmax(eta, rows.y.astype(np.int32), None, weight, r, prob, h)
+        return Derivatives(A, value, r, h, prob, weight)
+    if rows.offset is not None:
+        eta[:, 0] += rows.offset
+    value = float(data.loss.evaluate(rows.y, eta[:, 0], weight, r[:, 0], h[:, 0]))
+    return Derivatives(A, value, r, h, None, weight)
 
 
 def equations_of(
@@ -262,15 +297,21 @@ def equations_of(
     """
     if row_count(part.X) == 0:
         return None
-    d = derivatives(part, data, at, origin, total)
-    r = np.asfortranarray(d.r)
-    gradient = np.column_stack([d.A.tdot(r).reshape(-1, r.shape[1]).T, r.sum(axis=0)])
+    rows = _shared(part, data, origin, total)
+    if data.loss is not None and not is_wide and not rows.A.is_sparse and rows.A.n_columns:
+        assert rows.weight is not None
+        value, slope, curve = equations(
+            *(rows.A, data.loss.kernel, data.loss.parameter, rows.y, rows.weight, rows.offset),
+            *(np.ascontiguousarray(at[0][0]), float(at[1][0])),
+        )
+        return Equations(value, slope[None, :], curve[None, :, None, :])
+    d = _derivatives(rows, data, at)
+    gradient = np.column_stack([d.A.tdot(d.r).reshape(-1, d.r.shape[1]).T, d.r.sum(axis=0)])
     if not is_wide:
         return Equations(d.value, gradient, _hessian(d))
     found = Equations(d.value, gradient, None)
     found.border, found.squares = np.empty_like(gradient), np.empty_like(gradient)
     for a, h in enumerate(np.maximum(d.h, 0.0).T):
-        h = np.ascontiguousarray(h)
         # those of X itself, about the origin
         mean, variance = d.A.column_stats(h) if h.any() else (origin, 0.0)
         moved = mean - origin
@@ -296,15 +337,37 @@ def products_of(
     """Return the product of the Hessian at coefficients with v (k, p + 1)."""
     if row_count(part.X) == 0:
         return None
-    d = derivatives(part, data, at, origin, total)
-    u = d.A.dot(np.asfortranarray(v[:, :-1].T)).reshape(len(d.r), -1) + v[:, -1]
-    if d.prob is None:
-        u *= d.h
+    A, h, prob = _curves(part, data, at, origin, total)
+    u = A.dot(np.asfortranarray(v[:, :-1].T)).reshape(len(h), -1, order="F")
+    u += v[:, -1]
+    if prob is None:
+        u *= h[:, None]
     else:
         # w p (u - p'u)
-        u = d.weight[:, None] * d.prob * (u - np.einsum("ik,ik->i", d.prob, u)[:, None])
-    u = np.asfortranarray(u)
-    return Totals(np.column_stack([d.A.tdot(u).reshape(-1, u.shape[1]).T, u.sum(axis=0)]))
+        softmax_curve(prob, h, u)
+    return Totals(np.column_stack([A.tdot(u).reshape(-1, u.shape[1]).T, u.sum(axis=0)]))
+
+
+def _curves(
+    part: Part, data: Data, at: Any, origin: Array, total: float
+) -> tuple[Matrix, Array, Array | None]:
+    """Return rows about the origin, and what gives second derivatives at coefficients.
+
+    Those of one predictor (n,); of several classes, weights (n,) and probabilities (n, k). They
+    stay with a part for the products that follow, where they are small beside its rows.
+    """
+    kept = None if part.memo is None else part.memo.curves
+    key = (*at, total)
+    if kept and all(np.array_equal(a, b) for a, b in zip(kept["at"], key, strict=True)):
+        return design_of(part).centered(origin), kept["h"], kept["prob"]
+    d = derivatives(part, data, at, origin, total)
+    h = d.h[:, 0] if d.prob is None else d.weight
+    if kept is not None:
+        size = h.nbytes + (0 if d.prob is None else d.prob.nbytes)
+        kept.clear()
+        if size <= _KEPT * sum(array.nbytes for array in d.A.arrays):
+            kept.update(at=key, h=h.copy(), prob=d.prob)
+    return d.A, h, d.prob
 
 
 def block_of(
@@ -320,28 +383,10 @@ def block_of(
 
 def _bordered(A: Matrix, h: Array) -> Array:
     """Return the Gram matrix of the columns and a column of ones, with weights h."""
-    p = A.n_columns
-    H = np.empty((p + 1, p + 1))
-    H[:p, :p] = A.gram(h)
-    H[:p, p] = H[p, :p] = A.tdot(h)
-    H[p, p] = h.sum()
-    return H
-
-
-def _of_classes(A: Matrix, code: NDArray[np.intp], weight: Array, eta: Array) -> Derivatives:
-    """The same of the multinomial loss: r = w (prob - y)."""
-    n, k = eta.shape
-    top = eta.max(axis=1, keepdims=True)
-    e = np.exp(eta - top)
-    total = e.sum(axis=1)
-    value = float(weight @ (np.log(total) + top[:, 0] - eta[np.arange(n), code]))
-    prob = e / total[:, None]
-    R = prob.copy()
-    R[np.arange(n), code] -= 1.0
-    R *= weight[:, None]
-    # p_a (1 - p_a), which does not cancel where p_a is near 1
-    rest = [prob.sum(axis=1, where=np.arange(k) != a) for a in range(k)]
-    return Derivatives(A, value, R, weight[:, None] * prob * np.stack(rest, axis=1), prob, weight)
+    if not A.is_sparse and A.n_columns:
+        return bordered_gram(A, h)
+    X = A.centered()
+    return bordered_about(X.gram(h), X.tdot(h), float(h.sum()), A.shift)
 
 
 def _hessian(d: Derivatives) -> Array:

@@ -42,7 +42,9 @@ def without(part: Part, folds: Any, fold: int | None) -> Part:
     n = row_count(part.X)
     weight: NDArray[np.float64] = (fold_of_rows(part, folds, n) != fold).astype(np.float64)
     given = weights_of_rows(part, n)
-    return part._replace(weight=weight if given is None else weight * given)
+    # second derivatives are those of other weights
+    memo = None if part.memo is None else part.memo._replace(curves=None)
+    return part._replace(weight=weight if given is None else weight * given, memo=memo)
 
 
 class View:
