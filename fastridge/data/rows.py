@@ -13,11 +13,18 @@ from .._matrix import Matrix
 _PIECES = 64  # up to this number of ranges of rows, copy range by range
 
 
-def take_rows(A: Matrix, rows: NDArray[np.intp], buffer: Any = None) -> Matrix:
+def take_rows(A: Matrix, rows: NDArray[np.intp] | slice, buffer: Any = None) -> Matrix:
     """Return X[rows], without the centring of A; consecutive rows of C-ordered X are a view.
 
     buffer: an array (p, at least as many elements as rows) for a copy of F-ordered X.
     """
+    if isinstance(rows, slice):
+        begin, end, step = rows.indices(A.n_rows)
+        if (begin, end, step) == (0, A.n_rows, 1):
+            return A.centered()
+        if A.kind == "C" and step > 0:
+            return Matrix.from_dense(np.ascontiguousarray(A.arrays[0][rows]))
+        rows = np.arange(begin, end, step)
     if not A.is_sparse:
         (X,) = A.arrays
         if A.kind == "F":

@@ -301,11 +301,11 @@ def fold_of_rows(part: Part, folds: Any, n: int) -> NDArray[np.intp]:
     return np.asarray(folds)
 
 
-def rows_of(part: Part, folds: Any, n: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
+def rows_of(part: Part, folds: Any, n: int) -> Iterator[tuple[int, NDArray[np.intp] | slice]]:
     """Yield folds with their rows in a part."""
     if isinstance(folds, list):
         for number, begin, end in folds:
-            yield number, np.arange(begin, end)
+            yield number, slice(begin, end)
         return
     fold = fold_of_rows(part, folds, n)
     for i in np.flatnonzero(np.bincount(fold)):
