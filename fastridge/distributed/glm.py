@@ -30,6 +30,7 @@ _HALVINGS = 30
 _EPS = float(np.finfo(np.float64).eps)
 _MOVE = 0.5  # change of a predictor up to which Newton's decrement bounds the gap
 _NULL_PASSES = 20
+_NEAR, _FAR = 5.0, 30.0  # longest steps to the null model's intercept: from its mean, and others
 _START_TOL = 1e-8  # of the fit of free features before a grid
 # coefficients of dense and of sparse data beyond which a pass sums products, not a Gram matrix
 _DIRECT_DENSE, _DIRECT = 4000, 2000
@@ -150,14 +151,25 @@ class GLM:
             first_intercept(self.data, known, self.fit_intercept),
         )
         state = self.at(coef, intercept, is_wide)
-        if known.has_offset and self.fit_intercept:
+        if self._searches_null():
+            low, high = -np.inf, np.inf
+            far = _NEAR if self.data.loss is None or self.data.loss.null_is_mean else _FAR
             for _ in range(_NULL_PASSES):
                 slope, curve = state.gradient[0, self.p], state.curve
                 if abs(slope) <= 1e-8 * curve or not curve > 0:
                     break
-                intercept = intercept - np.clip(slope / curve, -5.0, 5.0)
+                b = float(intercept[0])
+                low, high = (b, high) if slope < 0 else (low, b)
+                after = b - float(np.clip(slope / curve, -far, far))
+                intercept = np.array([after if low < after < high else 0.5 * (low + high)])
                 state = self.at(coef, intercept, is_wide)
         return Null(coef, intercept, state, self._relative_to(state.value))
+
+    def _searches_null(self) -> bool:
+        """Return whether the intercept of the null model has no closed form."""
+        loss = self.data.loss
+        is_mean = loss is None or loss.null_is_mean
+        return self.fit_intercept and (self.known.has_offset or not is_mean)
 
     def fit(
         self, alpha: float, null: Null | None = None, start: tuple[Array, Array] | None = None
@@ -261,7 +273,7 @@ class GLM:
     ) -> tuple[Null, Equations | None]:
         """Return the null model and the state at a start, from one pass; None if that is worse."""
         known = self.known
-        if known.has_offset and self.fit_intercept:
+        if self._searches_null():
             return self.null(is_wide), self.at(*start, is_wide)
         coef, intercept = (
             np.zeros((self.k, self.p)),
