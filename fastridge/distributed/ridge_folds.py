@@ -19,6 +19,7 @@ from ..model_selection._scores import right_rows
 from ..model_selection._search import FoldSearch, Scoring, Search
 from ..moments import Moments
 from ..solvers.ridge.moments import solve_moments
+from ..solvers.ridge.options import SOLVERS
 from ..solvers.ridge_path.folds import Folds, RidgeErrors
 from .fold_paths import LARGE, FoldPath
 from .folds import class_folds, fold_count, make_folds
@@ -256,6 +257,11 @@ def _refuse(estimator: Any, *more: str) -> None:
     if scoring is not None and not (isinstance(scoring, str) and scoring in known):
         raise ValueError(
             f"scoring is {scoring!r}; for data in parts, expected None or one of {known}."
+        )
+    if SOLVERS[estimator.solver] not in ("auto", "cholesky"):
+        raise ValueError(
+            f"solver is {estimator.solver!r}; for data in parts, a search solves by moments:"
+            " expected 'auto' or 'cholesky'."
         )
     if kind == "held-out":
         raise ValueError(
