@@ -1,5 +1,6 @@
 """Collections of Dask are fitted as the rows they hold are, on any of its schedulers."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -208,14 +209,20 @@ def test_errors(rows):
         fastridge.SGDRegressor().fit(lazy(X), lazy(y))
 
 
-@pytest.fixture(scope="module")
-def cluster():
+@contextlib.contextmanager
+def two_workers():
     distributed = pytest.importorskip("distributed")
     options = {"processes": True, "dashboard_address": None, "silence_logs": 50}
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, **options) as made,
         distributed.Client(made) as client,
     ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with two_workers() as client:
         yield client
 
 
@@ -401,6 +408,58 @@ def test_a_worker_that_dies_changes_no_bit(rows, cluster):
         found = fastridge.RidgeCV(ALPHAS, cv=3).fit(parts, lazy(y, 20))
         killer.join()
     assert (found.coef_ == expected.coef_).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("storage", "delay"), [("dense", 0.0), ("csr", 0.03)])
+def test_a_worker_that_dies_with_held_partitions_changes_no_bit(rows, monkeypatch, storage, delay):
+    X, y, s = rows
+    t = labels(y).astype(object)
+    kept = [slice(i, i + 5) for i in range(0, N, 5)]
+    stored = scipy.sparse.csr_array(X) if storage == "csr" else X
+    blocks = [(stored[rows], t[rows], s[rows]) for rows in kept]
+    model = fastridge.LogisticRegression(tol=1e-8, solver="newton-cg")
+    expected = model.fit([dask.delayed(block) for block in blocks]).coef_.copy()
+    passes, killers, run = [], [], dask_parts.DaskParts._sum
+
+    def deadly(self, *arguments):
+        passes.append(self._step)
+        if len(passes) == 4:
+            assert len(workers) == 2
+            killers.append(threading.Timer(delay, os.kill, (workers[0], signal.SIGKILL)))
+            killers[0].start()
+        return run(self, *arguments)
+
+    monkeypatch.setattr(dask_parts.DaskParts, "_sum", deadly)
+    with two_workers() as cluster, dask.config.set(scheduler=cluster):
+        workers = list(cluster.run(os.getpid).values())
+        parts = cluster.persist([dask.delayed(block) for block in blocks])
+        model.fit(parts)
+    killers[0].join()
+    assert len(passes) > 5
+    assert set(passes) == {4}
+    assert (model.coef_ == expected).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("persisted", [False, True])
+def test_frames_on_a_cluster(rows, cluster, persisted):
+    pd = pytest.importorskip("pandas")
+    X, y, _ = rows
+    # columns of several blocks, which are copied to become an array
+    frame = pd.DataFrame({f"c{j}": X[:, j] for j in range(P)}).assign(y=labels(y))
+    parts = dd.from_pandas(frame, npartitions=9)
+    model = fastridge.LogisticRegression(tol=1e-8)
+    expected = model.fit(parts.drop(columns="y"), parts["y"]).coef_.copy()
+    with dask.config.set(scheduler=cluster):
+        Z, t = parts.drop(columns="y"), parts["y"]
+        if persisted:
+            Z, t = cluster.persist([Z, t])
+        model.fit(Z, t)
+    assert (model.coef_ == expected).all()
+    assert list(model.feature_names_in_) == list(frame.columns[:-1])
 
 
 @pytest.mark.slow
