@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from ._progress import check_callback, reporter
+from .data.inputs import check_sparse, is_sparse
 from .data.parts import Part, Parts, Task, Total, add_to, in_part, row_count, run_task, total_of
 
 _NAMES = ("X", "y", "sample_weight", "offset", "exposure", "groups")
@@ -172,6 +173,9 @@ class Chunks(Parts):
             raise TypeError("y is None; expected values for the rows of X.")
 
         def read() -> Iterator[Any]:
+            for name, values in zip(_NAMES, (X, *columns), strict=True):
+                if is_sparse(values):
+                    check_sparse(values, name)
             for number, start in enumerate(range(0, n, rows)):
                 chosen = slice(start, start + rows)
                 yield Part(number, *(_rows_of(values, chosen) for values in (X, *columns)))

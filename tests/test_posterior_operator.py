@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sklearn
 from numpy.testing import assert_allclose
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, eigsh
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from fastridge import BayesianRidge
+from fastridge import BayesianRidge, GroupRidge
 
 
 @pytest.mark.parametrize("shape", [(40, 6), (8, 15)], ids=str)
@@ -47,3 +48,18 @@ def test_prediction_asks_for_deviations():
         assert get_routing_for_object(peer).predict.requests == {"return_std": True}
     with pytest.raises(RuntimeError, match="set_predict_request needs metadata routing"):
         model.set_predict_request(return_std=True)
+
+
+@pytest.mark.parametrize("shape", [(30, 4), (6, 9)])
+def test_arguments_that_are_refused(shape):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(shape)
+    for model in (BayesianRidge(), GroupRidge(np.arange(shape[1]) % 2)):
+        posterior = model.fit(X, rng.standard_normal(shape[0])).posterior_
+        for wrong in (X[:, :-1], X[0], [["a"] * shape[1]]):
+            with pytest.raises(ValueError, match="X "):
+                posterior.variance(wrong)
+        with pytest.raises(TypeError, match=r"X is a sparse csr_array; expected a dense array"):
+            posterior.variance(scipy.sparse.csr_array(X))
+        with pytest.raises(TypeError, match=r"v is a sparse csr_array; expected a dense array"):
+            posterior @ scipy.sparse.csr_array(X.T)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .inputs import note_foreign
+from .inputs import is_sparse, note_foreign
 
 
 class FeatureGroups(NamedTuple):
@@ -149,6 +149,11 @@ def _of_labels(groups: Any, size: int, unit: str) -> FeatureGroups:
 
 def _labels(groups: Any, unit: str) -> NDArray[Any]:
     """Return an array of labels; raise if some are missing, or only some are strings."""
+    if is_sparse(groups):
+        raise TypeError(
+            f"groups is a sparse {type(groups).__name__}; expected an array of a label for each"
+            f" {unit}."
+        )
     try:
         labels = np.asarray(groups)
     except (TypeError, ValueError) as error:

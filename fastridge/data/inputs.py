@@ -281,13 +281,27 @@ def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.fl
         ) from error
 
 
-def to_csr(X: Any, name: str) -> Any:
-    """Return a scipy sparse matrix of another format as CSR; values are converted, then added."""
-    if X.format == "lil":
-        return _lil_to_csr(X, name)
-    if X.format == "dok":
-        X = X.tocoo()
-    if X.format == "coo":
+def check_sparse(X: Any, name: str) -> None:
+    """Raise ValueError unless the structure of a scipy sparse matrix fits its shape.
+
+    SciPy reads and writes out of bounds where it does not, and its own ``check_format`` looks at no
+    index where `indptr` ends in 0.
+    """
+    if X.format in ("csr", "csc"):
+        by_column = X.format == "csc"
+        n_minor, n_major = X.shape if by_column else X.shape[::-1]
+        indices, indptr = index_arrays(X.indices, X.indptr, name)
+        check_structure(indices, indptr, n_major, n_minor, name, by_column)
+        if X.data.ndim != 1 or X.data.shape[0] < indptr[-1]:
+            raise ValueError(
+                f"{name} is a malformed sparse matrix: data has shape {X.data.shape}, but indptr"
+                f" ends at {indptr[-1]}; expected the same number."
+            )
+    elif X.format == "lil":
+        _lil_indices(X, name)
+    elif X.format == "dok":
+        check_sparse(X.tocoo(), name)
+    elif X.format == "coo":
         for axis, coords in enumerate(X.coords if hasattr(X, "coords") else (X.row, X.col)):
             if coords.shape != X.data.shape:
                 raise ValueError(
@@ -314,6 +328,22 @@ def to_csr(X: Any, name: str) -> Any:
                 f"{name} is a malformed sparse matrix: data has {X.data.shape[0]} blocks, but"
                 f" indptr ends at {indptr[-1]}; expected the same number."
             )
+
+
+def to_dense(X: Any, name: str) -> NDArray[Any]:
+    """Return a scipy sparse matrix, whose structure is checked, as an array."""
+    check_sparse(X, name)
+    found: NDArray[Any] = X.toarray()
+    return found
+
+
+def to_csr(X: Any, name: str) -> Any:
+    """Return a scipy sparse matrix of another format as CSR; values are converted, then added."""
+    if X.format == "lil":
+        return _lil_to_csr(X, name)
+    if X.format == "dok":
+        X = X.tocoo()
+    check_sparse(X, name)
     if X.dtype not in (FLOAT64, FLOAT32):
         if X.dtype.kind not in "biuf":
             numbers(X, name)
@@ -321,10 +351,8 @@ def to_csr(X: Any, name: str) -> Any:
     return X.tocsr()
 
 
-def _lil_to_csr(X: Any, name: str) -> Any:
-    """Return a LIL matrix as CSR; SciPy would read a malformed one out of bounds."""
-    if X.dtype.kind not in "biuf":
-        numbers(X, name)
+def _lil_indices(X: Any, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the columns of the elements of a LIL matrix, and where each row begins."""
     n = X.shape[0]
     rows, data = X.rows, X.data
     if rows.shape != (n,) or data.shape != (n,):
@@ -332,31 +360,42 @@ def _lil_to_csr(X: Any, name: str) -> Any:
             f"{name} is a malformed sparse matrix: rows has shape {rows.shape} and data"
             f" {data.shape}; expected ({n},), a list for each row."
         )
-    lengths = np.fromiter(map(len, rows), np.int64, n)
-    wrong = lengths != np.fromiter(map(len, data), np.int64, n)
-    if wrong.any():
-        i = int(wrong.argmax())
-        raise ValueError(
-            f"{name} is a malformed sparse matrix: row {i} has {len(rows[i])} indices and"
-            f" {len(data[i])} values; expected the same number."
-        )
-    start = np.zeros(n + 1, np.int64)
-    np.cumsum(lengths, out=start[1:])
     try:
+        lengths = np.fromiter(map(len, rows), np.int64, n)
+        wrong = lengths != np.fromiter(map(len, data), np.int64, n)
+        if wrong.any():
+            i = int(wrong.argmax())
+            raise ValueError(
+                f"row {i} has {len(rows[i])} indices and {len(data[i])} values; expected the same"
+                " number."
+            )
         indices = np.fromiter(chain.from_iterable(rows), np.int64, -1)
-        values = np.fromiter(
-            chain.from_iterable(data), FLOAT32 if X.dtype == FLOAT32 else FLOAT64, -1
-        )
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} is a malformed sparse matrix: {error}") from error
-    width = _INT32 if max(*X.shape, len(indices)) < 2**31 else _INT64
-    fits = len(indices) == 0 or (indices.min() >= 0 and indices.max() < X.shape[1])
-    if not fits:
-        place = int(((indices < 0) | (indices >= X.shape[1])).argmax())
+    wrong = (indices < 0) | (indices >= X.shape[1])
+    if wrong.any():
+        place = int(wrong.argmax())
         raise ValueError(
             f"{name} is a malformed sparse matrix: indices: expected 0 to {X.shape[1] - 1}; got"
             f" {indices[place]} at position {place}"
         )
+    start = np.zeros(n + 1, np.int64)
+    np.cumsum(lengths, out=start[1:])
+    return indices, start
+
+
+def _lil_to_csr(X: Any, name: str) -> Any:
+    """Return a LIL matrix as CSR; SciPy would read a malformed one out of bounds."""
+    if X.dtype.kind not in "biuf":
+        numbers(X, name)
+    indices, start = _lil_indices(X, name)
+    try:
+        values = np.fromiter(
+            chain.from_iterable(X.data), FLOAT32 if X.dtype == FLOAT32 else FLOAT64, -1
+        )
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} is a malformed sparse matrix: {error}") from error
+    width = _INT32 if max(*X.shape, len(indices)) < 2**31 else _INT64
     return sys.modules["scipy.sparse"].csr_array(
         (values, indices.astype(width), start.astype(width)), shape=X.shape
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import _sklearn
 from .._stack import outside
 from .check import check_sample_weight, is_sparse
-from .inputs import note_foreign
+from .inputs import note_foreign, to_dense
 
 _NARROW = 1024  # magnitude below which whole numbers are encoded by counting
 
@@ -336,7 +336,7 @@ def as_labels(y: Any, n_samples: int) -> NDArray[Any]:
             f" {n_samples} class labels, one per row of X."
         )
     if is_sparse(y):
-        y = y.toarray()
+        y = to_dense(y, "y")
     if np.ma.isMaskedArray(y) and np.ma.getmaskarray(y).any():
         raise ValueError("y is a masked array with masked values; fill or drop them.")
     if type(y) is not np.ndarray or y.dtype.kind == "O":

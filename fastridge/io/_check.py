@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.inputs import check_structure, index_arrays, is_sparse
+from ..data.inputs import is_sparse
 from ..losses import Loss
 from ._classes import class_of
 
@@ -154,18 +154,6 @@ def shown(value: Any) -> str:
         return f"an array of {value.dtype} of shape {value.shape}"
     text = repr(value) if type(value) in (bool, int, float, str) else type(value).__name__
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def check_compressed(X: Any, name: str) -> None:
-    """Raise ValueError unless the structure of a CSR or CSC matrix fits its shape and its values.
-
-    ``check_format(full_check=True)`` of SciPy looks at no index where `indptr` ends in 0.
-    """
-    X.check_format()
-    by_column = X.format == "csc"
-    n_minor, n_major = X.shape if by_column else X.shape[::-1]
-    indices, indptr = index_arrays(X.indices, X.indptr, name)
-    check_structure(indices, indptr, n_major, n_minor, name, by_column)
 
 
 def check(

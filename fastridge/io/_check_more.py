@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..data.inputs import check_sparse
 from ..losses import LOSSES
 from ..losses.tweedie import tweedie
-from ._check import Dimensions, check, check_compressed, require
+from ._check import Dimensions, check, require
 from ._fields import FIELDS
 
 Fields = Mapping[str, Any]
@@ -52,7 +53,7 @@ def _bayesian(fields: Fields, known: Dimensions) -> None:
     require(fields["lambda_"] >= 0, "lambda_", "at least 0")
     with np.errstate(divide="ignore", over="ignore"):
         noise = 1.0 / np.float64(fields["alpha_"])
-    require(0 <= noise < np.inf, "alpha_", "above 0, with a finite inverse")
+    require(bool(0 <= noise < np.inf), "alpha_", "above 0, with a finite inverse")
 
 
 _KEPT = {
@@ -86,7 +87,8 @@ def _compressed(kept: Fields, kind: str, shape: Any, name: str) -> None:
     make = sparse.csr_matrix if kind == "csr" else sparse.csc_matrix
     try:
         found = make((kept["data"], kept["indices"], kept["indptr"]), shape=shape)
-        check_compressed(found, name)
+        found.check_format()
+        check_sparse(found, name)
     except ValueError as error:
         raise ValueError(f"{name} must be a {kind} matrix of shape {shape} ({error})") from error
 

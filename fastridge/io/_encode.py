@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..data.inputs import is_sparse
+from ..data.inputs import check_sparse, is_sparse
 from ..losses import Loss, loss_of
 from ._check_more import check_model
 from ._classes import class_of, is_of_sklearn, sklearn_class_of, sklearn_state_of, state_of
@@ -87,6 +87,7 @@ def encode(value: Any, where: str, members: dict[str, np.ndarray], depth: int = 
     if kind is range:
         return {"range": [inner(getattr(value, v), v) for v in ("start", "stop", "step")]}
     if is_sparse(value):
+        check_sparse(value, where or "the matrix")
         if value.format not in ("csr", "csc"):
             value = value.tocsr()
         parts = [inner(getattr(value, v), v) for v in ("data", "indices", "indptr")]

@@ -19,8 +19,8 @@ import numpy as np
 
 from .. import __version__
 from .._stack import outside
+from ..data.inputs import check_sparse
 from ..losses import LOSSES, Loss, loss_of
-from ._check import check_compressed
 from ._check_more import check_learner, check_model, check_sklearn, check_state_dict
 from ._classes import CLASSES, SKLEARN, is_fitted, is_model, load_class, may_be_set, slots_of
 from ._encode import HEADER, KINDS, MAX_DEPTH, MAX_RANGE, TYPES, type_name
@@ -291,7 +291,8 @@ class Reader:
         rows, columns = _dimensions(shape)
         data, indices, indptr = self._values(parts, depth)
         found = getattr(sparse, name)((data, indices, indptr), shape=(rows, columns))
-        check_compressed(found, "a sparse matrix")
+        found.check_format()
+        check_sparse(found, "a sparse matrix")
         return found
 
     def _decode_dtype(self, content: Any, depth: int) -> np.dtype:

@@ -23,6 +23,7 @@ from ..data.check import (
     check_target,
     feature_names,
 )
+from ..data.inputs import is_sparse, to_dense
 from ..data.parts import in_parts
 from ..losses import SQUARED, Loss
 from ._parameters import Checks, Parameters, checks_of, compile_quick_test
@@ -304,7 +305,7 @@ class Estimator:
         except AttributeError:
             raise self._not_fitted(method) from None
         if (
-            type(X) is np.ndarray
+            type(X) is type(coef) is np.ndarray
             and X.dtype == coef.dtype
             and X.ndim == 2
             and X.shape[1] == self.n_features_in_
@@ -318,6 +319,8 @@ class Estimator:
                 return X @ coef.T + self.intercept_
         self._check_feature_names(X)
         A = check_design(X, n_features=self.n_features_in_, caller=type(self).__name__)
+        if is_sparse(coef):
+            coef = to_dense(coef, "coef_")
         values = A.dot(held(coef).T.astype(np.float64, order="F", copy=False))
         values += self.intercept_
         return values.astype(np.promote_types(A.dtype, coef.dtype), copy=False)

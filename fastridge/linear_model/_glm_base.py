@@ -16,7 +16,7 @@ from .. import _sklearn
 from .._matrix import Matrix
 from .._stack import outside
 from ..data.check import check_target
-from ..data.inputs import as_real
+from ..data.inputs import as_real, to_dense
 from ..data.parameters import as_limit, check_penalty_factor, is_sample
 from ..losses import Loss
 from ..solvers.glm.fit import SOLVERS, make_problem, result_of, solve
@@ -304,7 +304,8 @@ class BaseGLM(Estimator):
         return result
 
     def _dense_coef(self) -> NDArray[np.floating]:
-        return self.coef_ if isinstance(self.coef_, np.ndarray) else self.coef_.toarray()
+        coef = self.coef_
+        return coef if isinstance(coef, np.ndarray) else to_dense(coef, "coef_")
 
     def _check_posterior(self, posterior: Any) -> None:
         """Raise an error unless `posterior` is one of this model."""

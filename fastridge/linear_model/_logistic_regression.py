@@ -12,7 +12,7 @@ import numpy as np
 from .._matrix import Matrix
 from .._stack import outside
 from ..data.check import check_design, feature_names, recheck
-from ..data.inputs import as_real
+from ..data.inputs import as_real, to_dense
 from ..data.parts import in_parts
 from ..losses import LOGISTIC
 from ..solvers.glm import softmax
@@ -374,7 +374,7 @@ class LogisticRegression(BaseLogistic):
         coef = self.__dict__.get("coef_") if self._is_warm() else None
         if coef is None or coef.shape != shape or not np.isfinite(self.intercept_).all():
             return None
-        return coef if isinstance(coef, np.ndarray) else coef.toarray(), self.intercept_
+        return coef if isinstance(coef, np.ndarray) else to_dense(coef, "coef_"), self.intercept_
 
 
 def _warn(message: str) -> None:

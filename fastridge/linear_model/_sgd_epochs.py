@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .. import _sklearn
 from .._matrix import Matrix
 from .._stack import outside
+from ..data.inputs import as_array, is_sparse, numbers, to_dense
 from ..solvers.sgd.learner import Learner, Rule, Shuffled, shuffled_order
 from ._held_out import Rows
 
@@ -88,7 +89,8 @@ def check_start(coef: Any, intercept: Any, p: int, k: int) -> tuple[Vector, Vect
     if coef is None:
         W = np.zeros((k, p))
     else:
-        W = np.array(coef.toarray() if hasattr(coef, "toarray") else coef, np.float64, order="C")
+        given = to_dense(coef, "coef_init") if is_sparse(coef) else coef
+        W = np.array(numbers(as_array(given, "coef_init"), "coef_init"), np.float64, order="C")
         if k > 1 and W.shape != (k, p):
             raise ValueError("Provided ``coef_`` does not match dataset. ")
         if k == 1 and W.size != p:
@@ -97,7 +99,8 @@ def check_start(coef: Any, intercept: Any, p: int, k: int) -> tuple[Vector, Vect
     if intercept is None:
         b = np.zeros(k)
     else:
-        b = np.array(intercept, np.float64)
+        given = as_array(intercept, "intercept_init")
+        b = np.array(numbers(given, "intercept_init"), np.float64)
         if b.ndim > 1 or b.size != k or (k > 1 and b.ndim == 0):
             raise ValueError("Provided intercept_init does not match dataset.")
         b = b.reshape(k)

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..data.inputs import check_sparse, to_dense
 from ._base import Estimator
 
 
@@ -21,7 +22,7 @@ class SparseCoefficients(Estimator):
         if coef is None or isinstance(coef, np.ndarray):
             return self
         model = copy.copy(self)
-        model.coef_ = coef.toarray()
+        model.coef_ = to_dense(coef, "coef_")
         return model
 
     def sparsify(self) -> Self:
@@ -47,6 +48,8 @@ class SparseCoefficients(Estimator):
         from scipy import sparse
 
         self._check_fitted("sparsify")
+        if sparse.issparse(self.coef_):
+            check_sparse(self.coef_, "coef_")
         self.coef_ = sparse.csr_matrix(self.coef_)
         return self
 
@@ -72,5 +75,5 @@ class SparseCoefficients(Estimator):
         """
         self._check_fitted("densify")
         if not isinstance(self.coef_, np.ndarray):
-            self.coef_ = self.coef_.toarray()
+            self.coef_ = to_dense(self.coef_, "coef_")
         return self

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.inputs import as_real
+from ..data.inputs import as_array, as_real, is_sparse, numbers
 from ..systems.blas import on_one_thread
 from ..systems.lapack import cholesky, product, solve_triangular
 
@@ -134,7 +134,7 @@ class Posterior:
     @on_one_thread
     def __matmul__(self, v: Any) -> NDArray[np.float64]:
         """Return S @ v for v of shape (n_features,) or (n_features, k)."""
-        v = np.asarray(v, dtype=np.float64)
+        v = as_dense(v, "v")
         if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
             raise ValueError(
                 f"v has shape {v.shape}; expected ({self.shape[0]},) or ({self.shape[0]}, k)."
@@ -151,7 +151,7 @@ class Posterior:
 
     def __rmatmul__(self, v: Any) -> NDArray[np.float64]:
         """Return v @ S for v of shape (n_features,) or (k, n_features)."""
-        v = np.asarray(v, dtype=np.float64)
+        v = as_dense(v, "v")
         if v.ndim not in (1, 2) or v.shape[-1] != self.shape[0]:
             raise ValueError(
                 f"v has shape {v.shape}; expected ({self.shape[0]},) or (k, {self.shape[0]})."
@@ -191,7 +191,7 @@ class Posterior:
         -------
         ndarray of float64, shape (m,)
         """
-        X = np.asarray(X, dtype=np.float64)
+        X = as_rows(X, self.shape[0])
         out = np.empty(len(X))
         step = max(1, _ELEMENTS // max(X.shape[1], 1))
         for start in range(0, len(X), step):
@@ -248,3 +248,19 @@ def deviations_of(level: Any) -> float:
     if isinstance(level, bool) or not isinstance(level, Real) or not 0 < as_real(level) < 1:
         raise ValueError(f"level is {level!r}; expected a number between 0 and 1.")
     return NormalDist().inv_cdf(0.5 + float(level) / 2)
+
+
+def as_dense(values: Any, name: str) -> NDArray[np.float64]:
+    """Return a dense argument as an array of float64."""
+    if is_sparse(values):
+        kind = type(values).__name__
+        raise TypeError(f"{name} is a sparse {kind}; expected a dense array: {name}.toarray().")
+    return np.asarray(numbers(as_array(values, name), name), np.float64)
+
+
+def as_rows(X: Any, n_features: int) -> NDArray[np.float64]:
+    """Return rows as an array of float64 of shape (m, n_features)."""
+    rows = as_dense(X, "X")
+    if rows.ndim != 2 or rows.shape[1] != n_features:
+        raise ValueError(f"X has shape {rows.shape}; expected (m, {n_features}).")
+    return rows

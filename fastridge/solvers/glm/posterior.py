@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...data.check import check_design
 from ...data.inputs import as_real
-from ...quadratic.posterior import deviations_of
+from ...quadratic.posterior import as_dense, deviations_of
 from ...systems.blas import on_one_thread
 from ...systems.cost import default_memory
 from .options import check_offset
@@ -172,7 +172,7 @@ class GLMPosterior:
 
     def __matmul__(self, v: Any) -> Array:
         """Covariance @ v for v of shape (k,) or (k, m)."""
-        v = np.asarray(v, dtype=np.float64)
+        v = as_dense(v, "v")
         if v.ndim not in (1, 2) or v.shape[0] != self.shape[0]:
             raise ValueError(
                 f"v has shape {v.shape}; expected ({self.shape[0]},) or ({self.shape[0]}, m)."

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...quadratic.posterior import Posterior
+from ...quadratic.posterior import Posterior, as_dense, as_rows
 from ...quadratic.problem import RidgeProblem
 from ...systems.blas import on_one_thread
 from ...systems.lapack import cholesky, pivoted_cholesky, product, solve_triangular
@@ -113,7 +113,7 @@ class SamplesPosterior(Posterior):
 
     @on_one_thread
     def variance(self, X: Any) -> Array:
-        X = np.asarray(X, dtype=np.float64)
+        X = as_rows(X, self.shape[0])
         out = np.empty(len(X))
         for start in range(0, len(X), _ROWS):
             part = X[start : start + _ROWS]
@@ -212,7 +212,7 @@ class LevelsPosterior(Posterior):
 
     @on_one_thread
     def variance(self, X: Any) -> Array:
-        X = np.asarray(X, dtype=np.float64)
+        X = as_rows(X, self.shape[0])
         out = np.empty(len(X))
         for start in range(0, len(X), _ROWS):
             levels, half = self._parts(X[start : start + _ROWS].T)
@@ -240,7 +240,7 @@ class LevelsPosterior(Posterior):
 
 
 def _checked(v: Any, p: int) -> Array:
-    v = np.asarray(v, dtype=np.float64)
+    v = as_dense(v, "v")
     if v.ndim not in (1, 2) or v.shape[0] != p:
         raise ValueError(f"v has shape {v.shape}; expected ({p},) or ({p}, k).")
     return v
