@@ -65,7 +65,7 @@ def test_chunks_hold_out_rows_at_random(folder, name):
     # sorted files have other rows at their ends
     order = np.argsort(target, kind="stable")
     data = write(folder / "d.csv", *rows_of(price=target[order], size=SIZE[order]))
-    options = ["--target", "price", "--model", name, "--chunks", 20, "--cv", 4]
+    options = ["--target", "price", "--model", name, "--chunks", 60, "--cv", 4]
     assert run("fit", data, *options) == 0
     first = fastridge.load("d.fastridge")
     X = first.encode(tables.read_table(data))[0]

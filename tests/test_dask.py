@@ -262,6 +262,7 @@ def tasks(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_parts_that_share_a_task_change_no_bit(rows, monkeypatch):
     X, y, s = rows
     for n in (5, 11, 30):

@@ -71,14 +71,19 @@ def is_compiled(module):
     return not path.is_dir() and not path.with_suffix(".py").exists()
 
 
-def typing_only(tree):
-    """Return the statements that only type checkers read."""
-    blocks = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-    ]
-    return {id(part) for block in blocks for part in ast.walk(block)}
+def statements(nodes, at_once=True):
+    """Yield the relative imports of a tree, and whether each runs when the module is loaded.
+
+    Those that only type checkers read are left out.
+    """
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield node, at_once
+        elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+                continue
+            function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from statements(ast.iter_child_nodes(node), at_once and not function)
 
 
 def imports_of(path):
@@ -86,20 +91,9 @@ def imports_of(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = path.relative_to(ROOT).parts[:-1]
     module = ".".join((*package, path.stem))
-    skipped = typing_only(tree)
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    later = {
-        id(part)
-        for node in ast.walk(tree)
-        if isinstance(node, functions)
-        for part in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ImportFrom) or not node.level or id(node) in skipped:
-            continue
+    for node, at_once in statements(tree.body):
         base = package[: len(package) - node.level + 1]
         base += tuple(node.module.split(".")) if node.module else ()
-        at_once = id(node) not in later
         names = tuple(alias.name for alias in node.names)
         modules = [n for n in names if ROOT.joinpath(*base, n).with_suffix(".py").exists()]
         for name in modules:

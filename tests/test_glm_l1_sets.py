@@ -62,6 +62,7 @@ def test_bounds_take_the_place_of_products_that_are_small(options, loss, storage
     assert abs(few.objective[2] - path.objective[24]) <= 2e-8 * scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("loss", ["logistic", "poisson", "huber"])
 @pytest.mark.parametrize("storage", [sp.csc_array, sp.csr_array])

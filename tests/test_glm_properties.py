@@ -180,6 +180,7 @@ def test_shift_and_scale_of_columns(problem, data):
     assert_alike(one, fit(X * scale, y, loss, alpha, options), X, alpha, options, 1 / scale)
 
 
+@pytest.mark.slow
 @quick
 @given(problems(losses=("poisson", "gamma", "negative_binomial")), st.integers(0, 2**32 - 1))
 def test_exposure_is_the_offset_of_its_logarithm(problem, seed):

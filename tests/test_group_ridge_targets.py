@@ -89,6 +89,7 @@ def test_the_gradient_is_a_bound():
         assert model.relative_gradient_[t] <= 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [0.0, 1e-7, 1e-4])
 def test_degrees_of_freedom_without_an_inverse_are_confirmed(wrong, monkeypatch):
     X, Y, codes = problem(n=400, k=320, p=60, seed=4, groups=3, correlated=0.0)

@@ -158,6 +158,7 @@ def run(seed, number):
         np.testing.assert_allclose(found, use(np.array(plain), y), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_hostile_inputs():
     for number in range(CASES):
         run(18, number)

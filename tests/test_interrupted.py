@@ -24,7 +24,7 @@ X = RNG.standard_normal((2500, 1600))
 Y = X[:, :4] + RNG.standard_normal((2500, 4))
 y = Y[:, 0]
 COUNTS, CLASSES = RNG.poisson(2.0, 2500).astype(float), RNG.integers(0, 4, 2500)
-WIDE, ANY = X[:800], np.ascontiguousarray(np.tile(X, (12, 1))[:, :400])
+WIDE, ANY = X[:800], np.tile(X[:, :400], (12, 1))
 SPARSE = sp.random_array((40_000, 8000), density=3e-3, format="csr", rng=RNG)
 S = np.asarray(SPARSE.sum(axis=1)) + RNG.standard_normal(40_000)
 LEVELS = sp.csr_array(

@@ -253,6 +253,7 @@ def test_numbers_of_features_allocate_nothing():
             tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [10**9, 10**18, 10**30])
 @pytest.mark.parametrize("name", ["RidgeCV", "ElasticNetCV", "GLMCV", "SGDRegressor", "Pipeline"])
 def test_long_ranges_allocate_nothing(name, length):

@@ -1,13 +1,18 @@
 """Trajectories of torch's optimizers; without torch these are skipped."""
 
+import importlib.util
 import itertools
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+from fastridge import kernels, optim
 
-from fastridge import kernels, optim  # noqa: E402
+pytestmark = [
+    # loading torch takes seconds
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch"),
+]
 
 SHAPES = [(7, 5), (33,), (1,), (2, 3, 4)]
 SGD_OPTIONS = [
@@ -29,6 +34,15 @@ CASES = [
     *itertools.product(["SGD"], SGD_OPTIONS),
     *itertools.product(["Adam", "AdamW"], ADAM_OPTIONS),
 ]
+torch = None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded():
+    global torch
+    torch = importlib.import_module("torch")
+
+
 over_cases = pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 
 
@@ -63,7 +77,6 @@ def assert_close(params, tensors, dtype):
         np.testing.assert_allclose(p, x.detach().numpy(), rtol=rtol, atol=rtol * np.abs(p).max())
 
 
-@pytest.mark.slow
 @over_cases
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_two_hundred_steps(name, options, dtype):
@@ -83,7 +96,6 @@ def test_two_hundred_steps(name, options, dtype):
 
 
 @over_cases
-@pytest.mark.slow
 def test_state_of_torch_is_taken_over(name, options):
     params, ours, tensors, theirs = pair(name, options, np.float64)
     for t in range(5):
@@ -117,8 +129,9 @@ def test_parameter_groups():
     assert_close(params, tensors, np.float64)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_tensors_are_stepped_where_they_lie(dtype):
+    dtype = getattr(torch, dtype)
     w = torch.ones(5, 3, dtype=dtype, requires_grad=True)
     loss = (w**2).sum() / 2
     loss.backward()

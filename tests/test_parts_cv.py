@@ -109,6 +109,7 @@ GLMS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the best penalty is at", "ignore::FutureWarning")
 @pytest.mark.parametrize(("kind", "model"), GLMS)
 @pytest.mark.parametrize("weighted", [False, True])
@@ -505,6 +506,7 @@ def test_fits_under_way_are_few_hundred(monkeypatch):
     assert max(most) == 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "model"),
     [

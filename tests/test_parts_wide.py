@@ -6,7 +6,7 @@ import scipy.sparse
 
 import fastridge
 from fastridge import Chunks
-from fastridge.distributed import glm
+from fastridge.distributed import glm, squared
 
 N, P = 900, 120
 SMALL = 1e4  # bytes: moments of 20 columns
@@ -184,14 +184,15 @@ def test_other_losses_by_conjugate_gradients(kind, classes, model, monkeypatch):
     assert found.n_passes_ <= 800
 
 
-def test_few_rows_whose_number_is_not_known():
+def test_few_rows_whose_number_is_not_known(monkeypatch):
+    monkeypatch.setattr(squared, "_WIDE", squared._WIDE // 10)
     rng = np.random.default_rng(5)
-    X = scipy.sparse.random_array((300, 4500), density=0.01, format="csr", rng=rng)
-    y = X @ rng.standard_normal(4500)
+    X = scipy.sparse.random_array((30, 450), density=0.05, format="csr", rng=rng)
+    y = X @ rng.standard_normal(450)
 
     def read():
-        for start in range(0, 300, 100):
-            yield X[start : start + 100], y[start : start + 100]
+        for start in range(0, 30, 10):
+            yield X[start : start + 10], y[start : start + 10]
 
     local = fastridge.Ridge(0.1, tol=1e-10).fit(X, y)
     found = fastridge.Ridge(0.1, tol=1e-10).fit(Chunks(read))

@@ -15,7 +15,10 @@ from report_problems import STEPS, expected_steps, problem
 import fastridge
 from fastridge import LogisticRegressionCV, RidgeCV
 
-pytestmark = pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing())
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing()),
+]
 MINUS = "\N{MINUS SIGN}"
 ALPHAS = np.logspace(-2, 4, 13)
 HOSTILE = "</script><img src=x onerror=\"document.title='hostile'\">"

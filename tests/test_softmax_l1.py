@@ -180,6 +180,7 @@ def test_certificates_of_loose_and_tight_fits(seed):
         assert one.objective - least <= one.dual_gap + 1e-13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "spread"), [(0, 1), (4, 1), (4, 0), (9, 0)])
 def test_gaps_of_free_features_are_bounds(seed, spread):
     """A model that is minimised roughly in free coefficients is no dual point."""
