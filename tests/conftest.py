@@ -1,5 +1,6 @@
 """Make Hypothesis deterministic, threads few where processes are many, and the quick run thin."""
 
+import gc
 import os
 from collections import Counter
 
@@ -28,7 +29,13 @@ def pytest_collection_modifyitems(items):
     for item, test in zip(items, tests, strict=True):
         if cases[test] >= MANY and seen[test] % EVERY:
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.more)
         seen[test] += 1
+
+
+def pytest_collection_finish():
+    # thousands of tests and all libraries stay: no collection of garbage need look at them
+    gc.freeze()
 
 
 @pytest.fixture
