@@ -5,8 +5,9 @@ import pytest
 from houses import AGE, COLOUR, PRICE, RNG, SIZE, N, design, rows_of, run, write
 
 import fastridge
-from fastridge.cli import tables
+from fastridge.cli import chunked, tables
 from fastridge.cli.models import with_choice
+from fastridge.cli.table_model import TableModel, make_columns
 from fastridge.model_selection import HashedKFold
 
 
@@ -78,3 +79,65 @@ def test_chunks_hold_out_rows_at_random(folder, name):
     )
     assert run("fit", data, *options, "--seed", 1) == 0
     assert fastridge.load("d.fastridge").estimator.cv == 4
+
+
+# what a column holds in rows that come in three blocks of 80, and its kind in the whole file
+MIXED = {
+    "integers, then decimals": (["1", "2", "3"], ["1.5", "2", "0.25"], ["7", "8", "9"]),
+    "numbers, none, numbers": (["1.5", "2", "3"], ["", "NA", ""], ["7", "8", "9"]),
+    "none, then numbers": (["", "", ""], ["1", "2", "3"], ["1", "", "2"]),
+    "numbers, then texts": (["1", "2", "3"], ["4", "5", "6"], ["a", "b", "a"]),
+    "none, then texts": (["", "", ""], ["", "a", "b"], ["a", "1", "2"]),
+    "texts, then numbers": (["a", "b", "a"], ["1", "2", "1"], ["1", "1", "2"]),
+    "dates, then texts": (["2024-01-01", "2024-01-02", ""], ["a", "b", "a"], ["a", "b", "a"]),
+    "numbers, then dates": (["1", "2", "3"], ["2024-01-01", "2024-01-02", ""], ["1", "2", "3"]),
+    "commas, then points": (["1,5", "2", "3"], ["1.5", "2", "3.5"], ["1", "2", "3"]),
+    "points, then commas": (["1", "2", "3"], ["1.5", "2", "3.5"], ["1,5", "2", "3"]),
+    "integers, then commas": (["1", "2", "3"], ["4", "5", "6"], ["1,5", "2,25", "3"]),
+    "infinite, then commas": (["1", "inf", "3"], ["4", "5", "6"], ["1,5", "2,25", "3"]),
+    "exponents": (["1", "2", "3"], ["1e1", "2e0", "3"], ["2,5e0", "1", "2"]),
+}
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("case", MIXED)
+def test_columns_that_change_between_blocks(folder, capsys, case, dropped, separator):
+    blocks = MIXED[case]
+    values = [block[i % 3] for block in blocks for i in range(N // 3)]
+    if separator == "," and any("," in value for value in values):
+        values = [f'"{value}"' for value in values]
+    price = [f"{value:.3f}" for value in PRICE]
+    if dropped:
+        # no row of the second block has a target
+        price[N // 3 : 2 * (N // 3)] = [""] * (N // 3)
+    lines = [separator.join(row) for row in zip(values, price, strict=False)]
+    data = folder / "d.csv"
+    data.write_text("\n".join([separator.join(["x", "price"]), *lines]) + "\n")
+    options = ["--target", "price", "--alpha", 0.3, "--drop-missing-target"]
+    done, said = [], []
+    for place, more in (("whole", []), ("parts", ["--chunks", N // 3])):
+        done.append(run("fit", data, *options, *more, "--out", place))
+        said.append(capsys.readouterr().err.replace(place, ""))
+    assert done[0] == done[1], said
+    if done[0]:
+        assert said[0] == said[1]
+        return
+    whole, parts = (fastridge.load(place) for place in ("whole", "parts"))
+    assert whole.names() == parts.names()
+    assert [c["kind"] for c in whole.columns] == [c["kind"] for c in parts.columns]
+    scale = np.abs(whole.estimator.coef_).max()
+    np.testing.assert_allclose(parts.estimator.coef_, whole.estimator.coef_, atol=1e-8 * scale)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(folder):
+    data = folder / "d.csv"
+    data.write_text("x,price\n1,2\n3,4\n")
+    found = chunked.scan(data, 1, "price", False)
+    columns = make_columns([found["x"]], False)
+    model = TableModel(None, "price", columns, {})
+    blocks = chunked.Blocks(data, 1, model, frozenset(["x", "price"]), None, False)
+    assert len(list(blocks())) == 2
+    data.write_text("x,price\n1,2\nold,4\n")
+    with pytest.raises(tables.CommandError, match="column 'x' held numbers alone, and has other"):
+        list(blocks())

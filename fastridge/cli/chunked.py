@@ -12,9 +12,11 @@ from .load_data import pick, target_of, weights_of
 from .table_model import TableModel
 from .tables import (
     Column,
+    CommandError,
     Summary,
     Table,
     column_of_block,
+    say_decimals,
     table_of_block,
     text_blocks,
 )
@@ -25,23 +27,31 @@ class _Seen:
 
     def __init__(self, name: str) -> None:
         self.name, self.kind = name, ""
+        self.decimals: set[str] = set()
         self.levels: set[str] = set()
         self.rows = self.missing = 0
         self.sum = 0.0
 
-    def add(self, column: Column) -> bool:
-        """Add a block; return whether it is of the kind of those before."""
+    def fits(self, column: Column) -> bool:
+        """Note the kind of a block; return whether it is that of the blocks before."""
+        if column.missing.all():
+            return True
+        self.kind = self.kind or column.kind
+        self.decimals |= {column.decimals} - {""}
+        mixed = "," in self.decimals and len(self.decimals) > 1
+        return self.kind == column.kind and not mixed
+
+    def add(self, column: Column) -> None:
+        """Add the rows of a block that count."""
         missing = column.missing
         self.rows += len(missing)
         self.missing += int(missing.sum())
         if missing.all():
-            return True
-        self.kind = self.kind or column.kind
+            return
         if column.kind == "number":
             self.sum += float(column.values[~missing].sum())
         else:
             self.levels.update(column.levels)
-        return self.kind == column.kind
 
     def summary(self) -> Summary:
         known = self.rows - self.missing
@@ -67,26 +77,19 @@ def scan(path: Path, size: int, target: str, drop: bool) -> dict[str, Summary]:
                     seen[name] = _Seen(name)
                 as_text = name in as_texts or seen[name].kind == "text"
                 table[name] = column_of_block(name, column, as_text, block.comma)
+                if not seen[name].fits(table[name]):
+                    mixed.add(name)
             if drop and target in table:
                 rows = np.flatnonzero(~table[target].missing)
                 table = {name: column.take(rows) for name, column in table.items()}
             for name, column in table.items():
-                if not seen[name].add(_used(column)):
-                    mixed.add(name)
+                seen[name].add(column.used())
         if not mixed:
+            # of points and infinity, the points
+            say_decimals({name: min(one.decimals, default="") for name, one in seen.items()})
             return {name: one.summary() for name, one in seen.items()}
         # texts after numbers: read the column as texts from the start
         as_texts |= mixed
-
-
-def _used(column: Column) -> Column:
-    """Return a column without the texts that none of its rows has."""
-    if column.kind == "number":
-        return column
-    used = np.unique(column.values[column.values >= 0])
-    place = np.full(len(column.levels) + 1, -1, dtype=np.int32)
-    place[used] = np.arange(len(used))
-    return Column(column.name, column.kind, place[column.values], [column.levels[i] for i in used])
 
 
 class Blocks:
@@ -120,7 +123,14 @@ class Blocks:
 
     def tables(self) -> Iterator[Table]:
         for block in text_blocks(self.path, self.size):
-            yield table_of_block(block, self.numbers)
+            table = table_of_block(block, self.numbers)
+            for name in self.numbers:
+                if table[name].kind != "number":
+                    raise CommandError(
+                        f"{self.path}: column {name!r} held numbers alone, and has other texts now:"
+                        " the file has changed while it was read."
+                    )
+            yield table
 
     def __call__(self) -> Iterator[tuple[Any, ...]]:
         for table in self.tables():

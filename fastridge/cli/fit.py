@@ -246,7 +246,7 @@ def _fit_table(options: Any) -> tuple[TableModel, Any, Any, Any]:
     y, rows = target_of(pick(table, options.target, "--target"), options.drop_missing_target)
     if rows is not None:
         facts["rows without a target"] = len(table[options.target].values) - len(rows)
-        table = {name: column.take(rows) for name, column in table.items()}
+        table = {name: column.take(rows).used() for name, column in table.items()}
     weight = None
     if options.weights is not None:
         weight = weights_of(pick(table, options.weights, "--weights"))

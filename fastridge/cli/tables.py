@@ -76,12 +76,16 @@ class Column:
         Numbers, or codes of texts and dates.
     levels : list of str
         The texts that the codes are positions of; of "other", the type in the file.
+    decimals : {"", ",", ".", "inf"}
+        What numbers of a text file with decimal commas have that numbers written in another way
+        cannot have; "": nothing.
     """
 
     name: str
     kind: str
     values: NDArray[Any]
     levels: list[str]
+    decimals: str = ""
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -96,7 +100,17 @@ class Column:
         return Summary(self.name, self.kind, self.levels, len(missing), int(missing.sum()), mean)
 
     def take(self, rows: NDArray[Any]) -> Column:
-        return Column(self.name, self.kind, self.values[rows], self.levels)
+        return Column(self.name, self.kind, self.values[rows], self.levels, self.decimals)
+
+    def used(self) -> Column:
+        """Return the column without the texts that none of its rows has."""
+        if self.kind not in ("text", "date"):
+            return self
+        used = np.unique(self.values[self.values >= 0])
+        place = np.full(len(self.levels) + 1, -1, dtype=np.int32)
+        place[used] = np.arange(len(used))
+        levels = [self.levels[i] for i in used]
+        return Column(self.name, self.kind, place[self.values], levels, self.decimals)
 
 
 class Summary(NamedTuple):
@@ -277,17 +291,18 @@ def _read_text(path: Path, as_texts: frozenset[str]) -> Table:
         )
         for name, codes in parts.items()
     }
-    numbers = [name for name, column in table.items() if column.kind == "number"]
-    marked = [
-        next((name for name in numbers if any(mark in text for text in counts[name])), None)
-        for mark in ",."
-    ]
+    say_decimals({name: column.decimals for name, column in table.items()})
+    return table
+
+
+def say_decimals(decimals: dict[str, str]) -> None:
+    """Warn where columns of numbers have decimal commas, and others decimal points."""
+    marked = [next((name for name, mark in decimals.items() if mark == m), None) for m in ",."]
     if None not in marked:
         say(
             f"warning: the commas in column {marked[0]!r} are read as decimal ones, and column"
             f" {marked[1]!r} has decimal points: if one of them separates thousands, leave it out."
         )
-    return table
 
 
 def column_of_block(name: str, texts: Any, as_text: bool, comma: bool) -> Column:
@@ -335,12 +350,17 @@ def column_of_texts(
     texts = [text.strip() for text in texts]
     known = [text for text in texts if text not in MISSING]
     numbers = bool(known) and not as_text and all(map(is_number, known))
-    if comma and known and not as_text and not numbers and all(map(_COMMA_NUMBER.fullmatch, known)):
-        texts = [text.replace(",", ".") for text in texts]
-        numbers = True
+    decimals = ""
+    if comma and known and not as_text:
+        by_comma = all(map(_COMMA_NUMBER.fullmatch, known))
+        if numbers and not by_comma:
+            decimals = "." if any("." in text for text in known) else "inf"
+        elif by_comma and not numbers:
+            texts = [text.replace(",", ".") for text in texts]
+            decimals, numbers = ",", True
     if numbers:
         each = np.array([float(t) if t not in MISSING else np.nan for t in texts])
-        return Column(name, "number", each[codes], [])
+        return Column(name, "number", each[codes], [], decimals)
     dates = known and not as_text and all(map(_DATE.fullmatch, known))
     kind = "date" if dates else "text"
     levels = sorted(set(known))
