@@ -7,7 +7,7 @@ from ._matrix import Matrix
 
 _Vector: TypeAlias = NDArray[np.float64]
 
-# intercept, loss, penalty, gap, steps, how it ended, rate
+# intercept, eta, loss, penalty, r, h, gap, steps, how it ended, rate
 def newton(
     a: Matrix,
     by_row: Matrix | None,
@@ -21,9 +21,6 @@ def newton(
     intercept: bool,
     u: _Vector,
     b: float,
-    eta: _Vector,
-    r: _Vector,
-    h: _Vector,
     goal: float,
     max_iter: int,
     may_separate: bool = False,
@@ -31,4 +28,4 @@ def newton(
     most: float = ...,
     is_large: bool = False,
     n_threads: int = 0,
-) -> tuple[float, float, float, float, int, int, float]: ...
+) -> tuple[float, _Vector, float, float, _Vector, _Vector, float, int, int, float]: ...

@@ -118,6 +118,34 @@ def test_same_bits_for_any_number_of_threads(kind, solver, n, p, threaded):
     assert all(same(results[0], r) for r in results[1:])
 
 
+@pytest.mark.parametrize("kind", ["C", "F", "csr", "csc"])
+@pytest.mark.parametrize(("n", "p"), [(5000, 7), (900, 40), (900, 300)])
+@pytest.mark.parametrize("is_large", [False, True])
+def test_same_bits_of_newton_steps(kind, n, p, is_large, threaded, monkeypatch):
+    # parts of the rows have sums of their own; large data also end by dual points
+    if is_large:
+        monkeypatch.setattr("fastridge.solvers.glm.newton._ENDED", -1)
+    X, y = data(kind, n, p)
+    y = (y[:, 0] > 0) * 1.0
+    weight, offset = np.arange(1.0, n + 1), np.linspace(-1.0, 1.0, n)
+    results = []
+    for t in (1, 2, 3, 7):
+        with fastridge.num_threads(t):
+            results.append(
+                fastridge.glm(X, y, "logistic", 1e-2, solver="newton", sample_weight=weight,
+                              offset=offset)
+            )  # fmt: skip
+    assert all(same(results[0], r) for r in results[1:])
+    whole = X.toarray() if kind.startswith("cs") else X
+    exact = fastridge.glm(
+        np.ascontiguousarray(whole, dtype=float), y, "logistic", 1e-2, solver="newton-cg",
+        tol=1e-7, sample_weight=weight, offset=offset,
+    )  # fmt: skip
+    first = results[0]
+    assert first.converged
+    assert -1e-13 <= first.objective - exact.objective <= first.dual_gap + 1e-13
+
+
 def test_kernels_release_the_lock():
     """Another thread keeps running while a kernel runs."""
     A = check_design(np.ones((3000, 1500)))

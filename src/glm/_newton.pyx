@@ -27,11 +27,11 @@ from libc.string cimport memcpy
 
 from arrays cimport empty, expect_length, pointer
 from c_dense cimport FR_UNSTABLE, fr_cholesky, fr_cholesky_solve
-from c_losses cimport FR_HUBER, FR_N_LOSSES, fr_conjugate, fr_has_conjugate, fr_loss
-from c_matrix cimport (fr_dot, fr_gram_order, fr_gram_sparse, fr_matrix, fr_single_order,
-                       fr_tdot)
-from c_pass cimport (fr_pass, fr_pass_order, fr_pass_scale, fr_pass_scratch, fr_take_light_pass,
-                     fr_take_pass, fr_take_single_pass)
+from c_losses cimport FR_HUBER, FR_N_LOSSES, fr_has_conjugate, fr_loss
+from c_matrix cimport fr_dot, fr_gram_order, fr_matrix, fr_single_order, fr_tdot
+from c_pass cimport (fr_dual_point, fr_pass, fr_pass_order, fr_pass_scale, fr_pass_scratch,
+                     fr_take_dual_point, fr_take_light_pass, fr_take_pass, fr_take_single_pass,
+                     fr_take_sparse_pass)
 from runtime cimport attach, check, fr_has_single, fr_poll, threads_for
 
 from fastridge._matrix cimport Matrix
@@ -59,7 +59,6 @@ cdef enum:
 cdef struct Run:
     fr_pass q
     fr_matrix *a
-    fr_matrix *by_row
     Py_ssize_t n, p, order
     bint intercept, is_sparse, may_separate, is_convex, has_free
     bint single           # float32 products
@@ -77,7 +76,8 @@ cdef struct Run:
     double old_of_h
     double extra          # damping of the factor's matrix, as a share of the diagonal
     double *scale         # scale of float32 products
-    double *old_r         # r - h eta, and h, before a step; NULL: no dual points are wanted
+    double *old_eta       # eta, r and h before a step; NULL: no dual points are wanted
+    double *old_r
     double *old_h
     double penalty, move, slope, decrement
 
@@ -93,37 +93,15 @@ cdef double penalty_of(const Run *s, const double *u) noexcept nogil:
 cdef int take(Run *s, bint light) noexcept nogil:
     """Compute loss, derivatives and sums at s.q.u and s.q.level; light: without the Gram matrix."""
     cdef fr_pass *q = &s.q
-    cdef int status
-    cdef Py_ssize_t i
-    if not s.is_sparse:
-        if light:
-            return fr_take_light_pass(q, s.n_threads)
-        if s.single:
-            s.order = fr_single_order(s.p)
-            return fr_take_single_pass(q, s.scale, s.n_threads)
-        s.order = fr_gram_order(s.p + 1)
-        return fr_take_pass(q, s.n_threads)
-    status = fr_dot(s.a, q.u, q.eta, 1, s.n_threads)
-    if status:
-        return status
-    for i in range(s.n):
-        q.eta[i] += q.level
-    if q.offset != NULL:
-        for i in range(s.n):
-            q.eta[i] += q.offset[i]
-    status = fr_loss(q.loss, q.parameter, q.y, q.eta, q.w, q.r, q.h, s.n, &q.value, s.n_threads)
-    if status or not isfinite(q.value):
-        return status
-    q.of_r = q.of_h = 0.0
-    for i in range(s.n):
-        q.of_r += q.r[i]
-        q.of_h += q.h[i]
-    status = fr_tdot(s.a, q.r, q.gradient, 1, s.n_threads)
-    if status == 0:
-        status = fr_tdot(s.a, q.h, q.border, 1, s.n_threads)
-    if status == 0 and not light:
-        status = fr_gram_sparse(s.by_row, q.h, NULL, s.p, q.gram, s.n_threads)
-    return status
+    if s.is_sparse:
+        return fr_take_sparse_pass(q, light, s.n_threads)
+    if light:
+        return fr_take_light_pass(q, s.n_threads)
+    if s.single:
+        s.order = fr_single_order(s.p)
+        return fr_take_single_pass(q, s.scale, s.n_threads)
+    s.order = fr_gram_order(s.p + 1)
+    return fr_take_pass(q, s.n_threads)
 
 
 cdef void reduce(Run *s, double extra) noexcept nogil:
@@ -259,38 +237,32 @@ cdef int gap_of(Run *s, double goal, double *gap) noexcept nogil:
 
 
 cdef void keep_model(Run *s) noexcept nogil:
-    """Save the data of the dual point at the end of a step."""
-    cdef const fr_pass *q = &s.q
-    cdef Py_ssize_t i
-    for i in range(s.n):
-        s.old_h[i] = q.h[i]
-        s.old_r[i] = q.r[i] - q.h[i] * q.eta[i]
+    """Keep eta, r and h for the dual point at the end of a step; the next pass overwrites others."""
+    cdef fr_pass *q = &s.q
+    q.eta, s.old_eta = s.old_eta, q.eta
+    q.r, s.old_r = s.old_r, q.r
+    q.h, s.old_h = s.old_h, q.h
 
 
 cdef int dual_gap(Run *s, double *gap) noexcept nogil:
     """Compute F - D at the end of a full step, plus its round-off."""
     cdef const fr_pass *q = &s.q
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t j
     cdef int status
-    cdef double *theta = s.along
-    cdef double conjugate, size = 0.0, known = 0.0, moved = 0.0, left
-    for i in range(s.n):
-        theta[i] = s.old_r[i] + s.old_h[i] * q.eta[i]
-        size += fabs(theta[i])
-    if q.offset != NULL:
-        for i in range(s.n):
-            known += q.offset[i] * theta[i]
-    status = fr_conjugate(q.loss, q.parameter, q.y, theta, q.w, s.n, &conjugate, s.n_threads)
-    gap[0] = q.value + conjugate - known + s.penalty
+    cdef double moved = 0.0, left
+    cdef fr_dual_point dual
+    dual.eta, dual.r, dual.h = s.old_eta, s.old_r, s.old_h
+    status = fr_take_dual_point(q, &dual, s.n_threads)
+    gap[0] = q.value + dual.conjugate - dual.known + s.penalty
     if s.single:
         # compute A'theta for a step with a relative error of about 1e-7
         if status == 0:
-            status = fr_tdot(s.a, theta, s.next_u, 1, s.n_threads)
+            status = fr_tdot(s.a, dual.r, s.next_u, 1, s.n_threads)
         for j in range(s.p):
             gap[0] += 0.5 * s.next_u[j] * s.next_u[j] / s.l2[j]
     else:
         gap[0] += s.penalty
-    gap[0] = max(gap[0], 0.0) + ROUNDING * (fabs(q.value) + s.penalty + fabs(q.level) * size)
+    gap[0] = max(gap[0], 0.0) + ROUNDING * (fabs(q.value) + s.penalty + fabs(q.level) * dual.size)
     if not s.single:
         # the error of the solution makes A'theta differ from -l2 u
         for j in range(s.p):
@@ -444,10 +416,9 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
             break
         # a decrement by an earlier factor is not a bound
         light = s.is_convex and not s.has_free and (expected <= goal or expected <= ROUNDING * size)
-        has_dual = (s.old_r != NULL and not is_chord and s.extra == 0 and not s.is_flat
+        has_dual = (s.old_eta != NULL and not is_chord and s.extra == 0 and not s.is_flat
                     and (not s.intercept or s.old_of_h > 0))
         if has_dual:
-            keep_model(s)
             light = light or 0 < rate[0] * s.decrement * s.decrement <= SURE * goal
         promised = q.value + s.penalty - 0.5 * s.decrement
         before = s.decrement
@@ -465,6 +436,8 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
                 s.next_u[j] = s.u[j] + s.d[j]
             q.u = s.next_u
             q.level = level + s.move
+            if has_dual:
+                keep_model(s)
             code = take(s, light)
             penalty = penalty_of(s, s.next_u)
             # near the minimum, differences of values are round-off, but slopes are not
@@ -501,20 +474,20 @@ cdef int iterate(Run *s, double goal, double most, int max_iter, double *gap, in
 def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint is_convex,
            const double[::1] y not None, const double[::1] weight not None,
            const double[::1] offset, const double[::1] l2 not None, bint intercept,
-           double[::1] u not None, double b, double[::1] eta not None, double[::1] r not None,
-           double[::1] h not None, double goal, int max_iter,
+           double[::1] u not None, double b, double goal, int max_iter,
            bint may_separate=False, double rate=0.0, double most=INFINITY, bint is_large=False,
            int n_threads=0):
-    """Minimise from u (p,) and b; u, eta, r and h (n,) are overwritten with the last state.
+    """Minimise from u (p,), which is overwritten with the last state, and b.
 
     by_row: for sparse data, the columns of a without its shift and scale, by rows. rate:
     the rate of a run on other rows, or 0. most: objective above which the start is refused.
     is_large: also end by a dual point, for losses with a conjugate and without free features;
     and use float32 products for Gram matrices of many columns, for steps only.
 
-    Returns b, the loss, the penalty, the gap, the number of steps, how it ended (0 at the goal, 1
-    where no step lowers the objective, 2 after max_iter steps, 3 for separated labels, 4 for a
-    refused start, 5 where coefficients grow without bound) and the rate of quadratic convergence.
+    Returns b, eta, the loss, the penalty, r and h (n,) of the last state, the gap, the number of
+    steps, how it ended (0 at the goal, 1 where no step lowers the objective, 2 after max_iter
+    steps, 3 for separated labels, 4 for a refused start, 5 where coefficients grow without bound)
+    and the rate of quadratic convergence.
     """
     cdef Run s
     cdef Py_ssize_t n = a.n_rows, p = a.n_columns, order
@@ -523,7 +496,7 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
     if not 0 <= kernel < FR_N_LOSSES:
         raise ValueError(f"kernel: expected 0 to {FR_N_LOSSES - 1}; got {kernel}")
     for name, v, size in (("y", y, n), ("weight", weight, n), ("offset", offset, n), ("l2", l2, p),
-                          ("u", u, p), ("eta", eta, n), ("r", r, n), ("h", h, n)):
+                          ("u", u, p)):
         expect_length(name, v, size)
     if not n or not p:
         raise ValueError(f"a: expected rows and columns; got {n} x {p}")
@@ -533,10 +506,12 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
     order = p if s.is_sparse else fr_pass_order(p)
     cdef double[::1] gram = empty(order * order + 8), m = empty(p * p)
     cdef double[::1] of_p = empty(8 * p + fr_pass_scratch(p)), of_n = empty(2 * n)
-    cdef double[::1] kept = empty(2 * n if is_large else 2)
-    s.q.a = &a.s
-    s.a = &a.s
-    s.by_row = &by_row.s if s.is_sparse else NULL
+    # eta, r and h, and for dual points those before a step
+    states = [[empty(n) for _ in range(3)]]
+    cdef double[::1] eta = states[0][0], r = states[0][1], h = states[0][2]
+    cdef double[::1] old_eta, old_r, old_h
+    s.a = s.q.a = &a.s
+    s.q.by_row = &by_row.s if s.is_sparse else NULL
     s.q.loss, s.q.parameter = kernel, parameter
     s.q.y, s.q.w, s.q.offset = &y[0], &weight[0], pointer(offset)
     s.q.u, s.q.level = &u[0], b
@@ -552,13 +527,16 @@ def newton(Matrix a not None, Matrix by_row, int kernel, double parameter, bint 
     s.has_free = False
     for j in range(p):
         s.has_free |= not l2[j] > 0
-    s.old_r = s.old_h = NULL
+    s.old_eta = s.old_r = s.old_h = NULL
     if is_large and is_convex and not s.has_free and fr_has_conjugate(kernel):
-        s.old_r, s.old_h = &kept[0], &kept[n]
+        states.append([empty(n) for _ in range(3)])
+        old_eta, old_r, old_h = states[1]
+        s.old_eta, s.old_r, s.old_h = &old_eta[0], &old_r[0], &old_h[0]
     s.single = is_large and not s.is_sparse and p >= SEVERAL and fr_has_single()
     with nogil:
         if s.single:
             fr_pass_scale(&s.q, s.scale)
         status = iterate(&s, goal, most, max_iter, &gap, &n_iter, &ended, &rate)
     check(status)
-    return s.q.level, s.q.value, s.penalty, gap, n_iter, ended, rate
+    last_eta, last_r, last_h = states[0 if s.q.eta == &eta[0] else 1]
+    return (s.q.level, last_eta, s.q.value, s.penalty, last_r, last_h, gap, n_iter, ended, rate)

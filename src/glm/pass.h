@@ -9,7 +9,7 @@
  *   gradient = A'r,  of_r = sum r,  border = A'h,  of_h = sum h,
  *   gram = A' diag(h) A (upper triangle). */
 typedef struct {
-    const fr_matrix *a;
+    fr_matrix *a;
     int loss;
     double parameter;
     const double *y, *w, *offset; /* offset: NULL: 0 */
@@ -20,6 +20,7 @@ typedef struct {
     double *gram;              /* fr_pass_order^2, rows of fr_pass_order elements */
     double *gradient, *border; /* p each */
     double *scratch;           /* fr_pass_scratch */
+    fr_matrix *by_row;         /* for sparse data: A without its shift and scale, by rows */
     double value, of_r, of_h;
 } fr_pass;
 
@@ -32,5 +33,16 @@ int fr_take_single_pass(fr_pass *q, const double *scale, int n_threads);
 void fr_pass_scale(const fr_pass *q, double *scale);
 /* Compute everything but the Gram matrix, which is not touched. */
 int fr_take_light_pass(fr_pass *q, int n_threads);
+/* The same for sparse data; light: without the Gram matrix, which is that of by_row (p x p, C order). */
+int fr_take_sparse_pass(fr_pass *q, int light, int n_threads);
+
+/* Sums over the rows at theta = r + h (eta - eta of the pass q), where r, h and the eta of an earlier
+ * pass are given: of the conjugate, offset * theta and |theta|. theta overwrites r. */
+typedef struct {
+    const double *eta, *h;
+    double *r;
+    double conjugate, known, size;
+} fr_dual_point;
+int fr_take_dual_point(const fr_pass *q, fr_dual_point *d, int n_threads);
 
 #endif

@@ -576,7 +576,7 @@ cdef int _sparse_gram(Matrix by_row, const double[::1] weight, const int *positi
     cdef int status
     cdef Py_ssize_t m = g.shape[0]
     with nogil:
-        status = fr_gram_sparse(&by_row.s, pointer(weight), position, m, &g[0, 0], threads)
+        status = fr_gram_sparse(&by_row.s, pointer(weight), position, m, &g[0, 0], 1, threads)
     return status
 
 

@@ -57,7 +57,7 @@ cdef extern from "matrix.h" nogil:
     int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, Py_ssize_t i0,
                        Py_ssize_t i1, double *g, int n_threads)
     int fr_gram_sparse(fr_matrix *a, const double *w, const int *position, Py_ssize_t m,
-                       double *g, int n_threads)
+                       double *g, int most_parts, int n_threads)
     int fr_all_ones(const void *x, Py_ssize_t n, int real)
     int fr_all_finite(const void *x, Py_ssize_t n, int real, int n_threads)
     int fr_check_compressed(const void *indices, const void *indptr, int index,

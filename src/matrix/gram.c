@@ -11,6 +11,9 @@
 #define SMALL 256        /* order up to which each part of the rows has its own sums */
 #define SINGLE_DEPTH 400 /* products summed in float32 before they are added in float64 */
 #define J_BLOCK 12       /* panels of b that stay in the second-level cache */
+#define LEAST_BLOCK 3    /* panels of b that one tile reads */
+#define PREPARED 40      /* rows of a slice that are prepared at a time */
+#define PER_ELEMENT 16   /* products per element of the sums of a part of sparse rows */
 
 typedef struct {
     const fr_gram_source *s;
@@ -18,6 +21,7 @@ typedef struct {
     fr_panel_source x, y;
     ptrdiff_t depth, p, q, panels, order; /* summation length; columns of X; all; padded */
     ptrdiff_t i0, rows;                   /* slice of the summation in this round */
+    ptrdiff_t block, blocks;              /* panels of a task, and their number */
     ptrdiff_t parts, part_rows, part_panel, done;
     double *packed, *g;
     const fr_single_sums *single; /* float32 panels */
@@ -100,27 +104,47 @@ static void part_task(void *context, ptrdiff_t t)
     }
 }
 
+/* Choose the panels of a task: fewer of few panels, so that threads get like shares. */
+static void divide_panels(gram_job *q)
+{
+    q->block = MIN(J_BLOCK, MAX(LEAST_BLOCK, q->panels / 6 / LEAST_BLOCK * LEAST_BLOCK));
+    q->blocks = (q->panels + q->block - 1) / q->block;
+}
+
+static void prepare_task(void *context, ptrdiff_t t)
+{
+    const gram_job *q = context;
+    const ptrdiff_t i = t * PREPARED;
+    q->s->prepare(q->s->context, t, q->i0 + i, MIN(PREPARED, q->rows - i));
+}
+
+static int prepare_slice(gram_job *q, int threads)
+{
+    if (!q->s->prepare)
+        return 0;
+    return fr_parallel(prepare_task, q, (q->rows + PREPARED - 1) / PREPARED, threads);
+}
+
 static void pack_task(void *context, ptrdiff_t t)
 {
     const gram_job *q = context;
-    const ptrdiff_t b0 = t * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
+    const ptrdiff_t b0 = t * q->block, b1 = MIN(b0 + q->block, q->panels);
     pack(q, q->i0, q->rows, b0, b1, q->packed + b0 * q->rows * q->kernels->width);
 }
 
-/* Multiply one block of panels of b by the J_BLOCK panels of a numbered t. */
+/* Multiply a block of panels of b by the block of panels of a numbered t. */
 static void block_task(void *context, ptrdiff_t t)
 {
     const gram_job *q = context;
-    const ptrdiff_t blocks = (q->panels + J_BLOCK - 1) / J_BLOCK;
     ptrdiff_t i = 0, left = t;
-    while (left >= blocks - i) {
-        left -= blocks - i;
+    while (left >= q->blocks - i) {
+        left -= q->blocks - i;
         i++;
     }
-    const ptrdiff_t a1 = MIN((i + 1) * J_BLOCK, q->panels), b0 = (i + left) * J_BLOCK;
+    const ptrdiff_t a1 = MIN((i + 1) * q->block, q->panels), b0 = (i + left) * q->block;
     uintptr_t ahead = 0;
-    for (ptrdiff_t a = i * J_BLOCK; a < a1; a++)
-        tiles(q, q->packed, q->rows, a, b0, MIN(b0 + J_BLOCK, q->panels), q->g, &ahead, 0);
+    for (ptrdiff_t a = i * q->block; a < a1; a++)
+        tiles(q, q->packed, q->rows, a, b0, MIN(b0 + q->block, q->panels), q->g, &ahead, 0);
 }
 
 static gram_job job_of(const fr_gram_source *s, double *g)
@@ -149,8 +173,9 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
         return status;
 
     if (q.order <= SMALL) {
-        const double parts = work / (1 << 20);
-        q.parts = parts < 2 ? 1 : MIN((ptrdiff_t)parts, MAX_PARTS);
+        /* a power of two: threads get equal shares */
+        for (q.parts = 1; q.parts < MAX_PARTS && work >= (double)(q.parts << 21);)
+            q.parts *= 2;
         q.part_rows = (q.depth + q.parts - 1) / q.parts;
         q.part_panel = MIN(q.part_rows, DEPTH) * q.order;
         double *memory = malloc(((size_t)q.parts * (size + (size_t)q.part_panel) + 8) * sizeof(double));
@@ -177,14 +202,14 @@ int fr_gram_dense(const fr_gram_source *s, double *g, int n_threads)
     if (!memory)
         return FR_NO_MEMORY;
     q.packed = aligned(memory);
-    const ptrdiff_t blocks = (q.panels + J_BLOCK - 1) / J_BLOCK;
+    divide_panels(&q);
     for (q.i0 = 0; q.i0 < q.depth && !status; q.i0 += DEPTH) {
         q.rows = MIN(DEPTH, q.depth - q.i0);
-        if (s->prepare)
-            s->prepare(s->context, 0, q.i0, q.rows);
-        status = fr_parallel(pack_task, &q, blocks, threads);
+        status = prepare_slice(&q, threads);
         if (!status)
-            status = fr_parallel(block_task, &q, blocks * (blocks + 1) / 2, threads);
+            status = fr_parallel(pack_task, &q, q.blocks, threads);
+        if (!status)
+            status = fr_parallel(block_task, &q, q.blocks * (q.blocks + 1) / 2, threads);
         if (!status)
             status = fr_poll();
     }
@@ -258,7 +283,7 @@ static void pack_single_task(void *context, ptrdiff_t t)
 {
     const gram_job *q = context;
     const ptrdiff_t w = 2 * q->kernels->width, size = q->rows * w;
-    const ptrdiff_t b0 = t * J_BLOCK, b1 = MIN(b0 + J_BLOCK, q->panels);
+    const ptrdiff_t b0 = t * q->block, b1 = MIN(b0 + q->block, q->panels);
     const ptrdiff_t j0 = b0 * w, j1 = MIN(b1 * w, q->p);
     float *packed = (float *)q->packed;
     if (j1 < b1 * w)
@@ -272,14 +297,13 @@ static void block_single_task(void *context, ptrdiff_t t)
 {
     const gram_job *q = context;
     const ptrdiff_t half = q->kernels->width, w = 2 * half, size = q->rows * w;
-    const ptrdiff_t blocks = (q->panels + J_BLOCK - 1) / J_BLOCK;
     const float *packed = (const float *)q->packed;
     ptrdiff_t i = 0;
-    for (; t >= blocks - i; i++)
-        t -= blocks - i;
-    const ptrdiff_t a1 = MIN((i + 1) * J_BLOCK, q->panels), b0 = (i + t) * J_BLOCK;
-    const ptrdiff_t b1 = MIN(b0 + J_BLOCK, q->panels);
-    for (ptrdiff_t a = i * J_BLOCK; a < a1; a++)
+    for (; t >= q->blocks - i; i++)
+        t -= q->blocks - i;
+    const ptrdiff_t a1 = MIN((i + 1) * q->block, q->panels), b0 = (i + t) * q->block;
+    const ptrdiff_t b1 = MIN(b0 + q->block, q->panels);
+    for (ptrdiff_t a = i * q->block; a < a1; a++)
         for (ptrdiff_t b = MAX(a, b0); b < b1; b += q->kernels->wide)
             for (ptrdiff_t h = 0; h < w; h += half)
                 q->kernels->tile_single(q->rows, packed + a * size + h, packed + b * size, size,
@@ -297,7 +321,7 @@ int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, ptrdiff_t i
     q.panels = q.order / (2 * q.kernels->width);
     const double work = (double)(i1 - i0) * (double)q.order * (double)q.order;
     const int threads = fr_threads_for(work / FR_CACHED, n_threads);
-    const ptrdiff_t blocks = (q.panels + J_BLOCK - 1) / J_BLOCK;
+    divide_panels(&q);
     const ptrdiff_t size = SINGLE_DEPTH * q.order / 2, k = e->sum ? s->k : 0;
     double *memory = malloc((size_t)(size + SINGLE_DEPTH * k + 8) * sizeof(double));
     if (!memory)
@@ -315,16 +339,16 @@ int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, ptrdiff_t i
     }
     for (q.i0 = i0; q.i0 < i1 && !status; q.i0 += SINGLE_DEPTH) {
         q.rows = MIN(SINGLE_DEPTH, i1 - q.i0);
-        if (s->prepare)
-            s->prepare(s->context, 0, q.i0, q.rows);
+        status = prepare_slice(&q, threads);
         for (ptrdiff_t t = 0; t < k; t++)
             for (ptrdiff_t i = 0; i < q.rows; i++) {
                 const double y = s->y[t * q.depth + q.i0 + i] - (s->y_shift ? s->y_shift[t] : 0.0);
                 q.target[t * q.rows + i] = e->weight ? e->weight[q.i0 + i] * y : y;
             }
-        status = fr_parallel(pack_single_task, &q, blocks, threads);
         if (!status)
-            status = fr_parallel(block_single_task, &q, blocks * (blocks + 1) / 2, threads);
+            status = fr_parallel(pack_single_task, &q, q.blocks, threads);
+        if (!status)
+            status = fr_parallel(block_single_task, &q, q.blocks * (q.blocks + 1) / 2, threads);
         if (!status)
             status = fr_poll();
     }
@@ -337,14 +361,15 @@ typedef struct {
     const double *w;
     const int32_t *position;
     ptrdiff_t m, step, i0, longest;
-    double *g, *value;
+    ptrdiff_t part; /* major vectors of a part with sums of its own */
+    double *g, *value, *sums;
     int32_t *place;
     const int32_t *bounds;
 } sparse_job;
 
 #define OUTER(T, I, VALUE)                                                                         \
     static void outer_##T##_##I(const sparse_job *q, ptrdiff_t i0, ptrdiff_t i1, int32_t c0,       \
-                                int32_t c1, int32_t *place, double *value)                         \
+                                int32_t c1, int32_t *place, double *value, double *g)              \
     {                                                                                              \
         const T *data = q->a->data;                                                                \
         (void)data;                                                                                \
@@ -359,7 +384,7 @@ typedef struct {
                 len += c >= c0;                                                                    \
             }                                                                                      \
             for (ptrdiff_t r = 0; r < len && place[r] < c1; r++) {                                 \
-                double *row = q->g + (ptrdiff_t)place[r] * q->m;                                   \
+                double *row = g + (ptrdiff_t)place[r] * q->m;                                      \
                 const double t = wi * value[r];                                                    \
                 for (ptrdiff_t s = r; s < len; s++)                                                \
                     row[place[s]] += t * value[s];                                                 \
@@ -373,22 +398,40 @@ OUTER(float, int64_t, (double)data[k])
 OUTER(char, int32_t, 1.0)
 OUTER(char, int64_t, 1.0)
 
+/* Add the outer products of major vectors i0 .. i1 to rows c0 .. c1 of g; t: scratch. */
+static void add_outer(const sparse_job *q, ptrdiff_t t, ptrdiff_t i0, ptrdiff_t i1, int32_t c0, int32_t c1,
+                      double *g)
+{
+    const fr_matrix *a = q->a;
+    double *value = q->value + t * q->longest;
+    int32_t *place = q->place + t * q->longest;
+    if (a->real == FR_ONES)
+        (a->index ? outer_char_int64_t : outer_char_int32_t)(q, i0, i1, c0, c1, place, value, g);
+    else if (a->real == FR_FLOAT)
+        (a->index ? outer_float_int64_t : outer_float_int32_t)(q, i0, i1, c0, c1, place, value, g);
+    else
+        (a->index ? outer_double_int64_t : outer_double_int32_t)(q, i0, i1, c0, c1, place, value, g);
+}
+
 /* Compute a range of rows of the result from a slice of the major vectors. */
 static void sparse_task(void *context, ptrdiff_t t)
 {
     const sparse_job *q = context;
-    const fr_matrix *a = q->a;
-    const ptrdiff_t i1 = MIN(q->i0 + q->step, a->n_major);
-    const int32_t c0 = q->bounds[t], c1 = q->bounds[t + 1];
-    double *value = q->value + t * q->longest;
-    int32_t *place = q->place + t * q->longest;
-    if (a->real == FR_ONES)
-        (a->index ? outer_char_int64_t : outer_char_int32_t)(q, q->i0, i1, c0, c1, place, value);
-    else if (a->real == FR_FLOAT)
-        (a->index ? outer_float_int64_t : outer_float_int32_t)(q, q->i0, i1, c0, c1, place, value);
-    else
-        (a->index ? outer_double_int64_t : outer_double_int32_t)(q, q->i0, i1, c0, c1, place,
-                                                                 value);
+    const ptrdiff_t i1 = MIN(q->i0 + q->step, q->a->n_major);
+    add_outer(q, t, q->i0, i1, q->bounds[t], q->bounds[t + 1], q->g);
+}
+
+/* Compute a part of the sum over the major vectors; part 0 is the result. */
+static void sparse_part_task(void *context, ptrdiff_t t)
+{
+    const sparse_job *q = context;
+    const ptrdiff_t i0 = t * q->part + q->i0, end = MIN((t + 1) * q->part, q->a->n_major);
+    const ptrdiff_t size = q->m * q->m;
+    double *g = t > 0 ? q->sums + (t - 1) * size : q->g;
+    if (q->i0 == 0)
+        memset(g, 0, (size_t)size * sizeof(double));
+    if (i0 < end)
+        add_outer(q, t, i0, MIN(i0 + q->step, end), 0, (int32_t)q->m, g);
 }
 
 /* Multiplications per element from which each thread's pass over all elements pays off. */
@@ -434,13 +477,33 @@ static int divide(const fr_matrix *a, const int32_t *position, ptrdiff_t m, int 
     return 0;
 }
 
+/* Each part of the major vectors has sums of its own. */
+static int sum_sparse_parts(sparse_job *q, ptrdiff_t parts, int threads)
+{
+    const ptrdiff_t size = q->m * q->m;
+    int status = 0;
+    q->sums = malloc((size_t)((parts - 1) * size) * sizeof(double));
+    if (!q->sums)
+        return FR_NO_MEMORY;
+    q->part = (q->a->n_major + parts - 1) / parts;
+    q->step = MAX(1, q->step / parts);
+    for (; q->i0 < q->part && !status; q->i0 += q->step)
+        if (!(status = fr_parallel(sparse_part_task, q, parts, threads)))
+            status = fr_poll();
+    for (ptrdiff_t t = 0; t < parts - 1; t++)
+        for (ptrdiff_t i = 0; i < size; i++)
+            q->g[i] += q->sums[t * size + i];
+    free(q->sums);
+    return status;
+}
+
 int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdiff_t m, double *g,
-                   int n_threads)
+                   int most_parts, int n_threads)
 {
     enum { MOST = 64, APART = 16 };
     int32_t bounds[MOST + 1] = {0, (int32_t)m};
     sparse_job q = {.a = a, .w = w, .position = position, .m = m, .g = g, .bounds = bounds};
-    int status = fr_zero(g, m * m, n_threads);
+    int status = 0;
     double total = 0;
     for (ptrdiff_t i = 0; i < a->n_major; i++) {
         const ptrdiff_t length = start_of(a, i + 1) - start_of(a, i);
@@ -448,21 +511,30 @@ int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdi
         total += 0.5 * (double)length * (double)(length + 1);
     }
     const double elements = (double)(start_of(a, a->n_major) - start_of(a, 0));
-    const int short_rows = total < LEAST_WORK * elements && fr_get_serial_below() > 0;
+    const double per_part = PER_ELEMENT * (double)m * (double)m;
+    ptrdiff_t parts = 1;
+    while (2 * parts <= most_parts && total >= 2 * per_part * (double)parts)
+        parts *= 2;
+    const int short_rows = parts == 1 && total < LEAST_WORK * elements && fr_get_serial_below() > 0;
     const int threads = short_rows ? 1 : (int)MIN(fr_threads_for(total, n_threads), MOST);
-    if (!status && threads > 1)
+    if (parts == 1)
+        status = fr_zero(g, m * m, n_threads);
+    if (!status && parts == 1 && threads > 1)
         status = divide(a, position, m, threads, bounds);
     if (status)
         return status;
     /* a rejected last entry is written past the others; scratch of threads shares no cache line */
     q.longest = (q.longest / APART + 2) * APART;
-    q.value = malloc((size_t)(threads * q.longest) * (sizeof(double) + sizeof(int32_t)));
+    const ptrdiff_t tasks = MAX(parts, threads);
+    q.value = malloc((size_t)(tasks * q.longest) * (sizeof(double) + sizeof(int32_t)));
     if (!q.value)
         return FR_NO_MEMORY;
-    q.place = (int32_t *)(q.value + threads * q.longest);
+    q.place = (int32_t *)(q.value + tasks * q.longest);
     q.step = total > 0 ? MAX(1, (ptrdiff_t)(2e7 * (double)a->n_major / total)) : a->n_major;
     q.step = MAX(q.step, 1);
-    for (; q.i0 < a->n_major && !status; q.i0 += q.step)
+    if (parts > 1)
+        status = sum_sparse_parts(&q, parts, threads);
+    for (; parts == 1 && q.i0 < a->n_major && !status; q.i0 += q.step)
         if (!(status = fr_parallel(sparse_task, &q, threads, threads)))
             status = fr_poll();
     free(q.value);

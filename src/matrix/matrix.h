@@ -109,9 +109,10 @@ void fr_single_scale(const fr_gram_source *s, double *scale);
 int fr_gram_single(const fr_gram_source *s, const fr_single_sums *e, ptrdiff_t i0, ptrdiff_t i1,
                    double *g, int n_threads);
 /* g (m x m, C order, both triangles) = X_S' diag(w) X_S of a CSR-like matrix; position[j] is the
- * position of minor index j in S, or -1; NULL: all */
+ * position of minor index j in S, or -1; NULL: all. most_parts: bound of the parts of the rows that
+ * have sums of their own, m x m each; 1: none */
 int fr_gram_sparse(fr_matrix *a, const double *w, const int32_t *position, ptrdiff_t m, double *g,
-                   int n_threads);
+                   int most_parts, int n_threads);
 
 /* return whether all n > 0 values are 1 */
 int fr_all_ones(const void *x, ptrdiff_t n, int real);

@@ -193,7 +193,7 @@ static int sparse_moments(fr_moments *m)
         if (fr_is_far(m->offset[j], variance[j]))
             status = FR_IS_FAR;
     if (!status)
-        status = fr_gram_sparse(m->by_row, m->w, NULL, p, m->g, m->n_threads);
+        status = fr_gram_sparse(m->by_row, m->w, NULL, p, m->g, 1, m->n_threads);
     if (status)
         return status;
     m->total = (double)n;

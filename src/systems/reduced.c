@@ -299,7 +299,7 @@ static int sum_heavy(fr_reduced *q, fr_matrix *a, const double *w, int n_threads
         return FR_NO_MEMORY;
     for (ptrdiff_t j = 0; j < p; j++)
         among[j] = q->position[j] < m ? q->position[j] : -1;
-    const int status = fr_gram_sparse(a, w, among, m, q->heavy, n_threads);
+    const int status = fr_gram_sparse(a, w, among, m, q->heavy, 1, n_threads);
     free(among);
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < i; j++)

@@ -93,9 +93,8 @@ def _run(
     most: float = np.inf,
 ) -> _Run:
     """Run Newton's method from u, which is overwritten, and b; see `fastridge._newton`."""
-    eta, r, h = (np.empty(problem.n) for _ in range(3))
     loss = problem.loss
-    b, value, penalty, gap, n_iter, ended, rate = _newton(
+    b, eta, value, penalty, r, h, gap, n_iter, ended, rate = _newton(
         problem.A,
         problem.by_rows,
         loss.kernel,
@@ -108,9 +107,6 @@ def _run(
         problem.fit_intercept,
         u,
         b,
-        eta,
-        r,
-        h,
         tol * problem.null_objective,
         max_iter,
         loss.name == "logistic" and not problem.l2.any(),
