@@ -199,6 +199,7 @@ def test_refused(data):
         ({"loss_options": {"power": 1.5}}, "does not take power"),
         ({"alphas": [-1.0]}, "alphas"),
         ({"alphas": 0}, "'alphas' parameter"),
+        ({"alphas": "evidence"}, "is alpha='evidence' of glm, PoissonRegressor"),
         ({"l1_ratio": 2.0}, "'l1_ratio' parameter"),
         ({"cv": 3, "validation": 0.5}, "'cv' parameter"),
     ):
@@ -208,6 +209,42 @@ def test_refused(data):
         GLMCV().fit(X, -y)
     with pytest.raises(ValueError, match="offset is given together with validation"):
         GLMCV(validation=(X, y)).fit(X, y, offset=s)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("shared", [True, False])
+def test_an_interrupt_keeps_the_finished_folds(data, n_jobs, shared, monkeypatch):
+    X, y, s = data
+    if not shared:
+        # folds have passes over the rows of their own
+        monkeypatch.setattr("fastridge.model_selection._glm_search.paths_together", lambda *a: [])
+
+    def interrupt(done, total):
+        if done == 5:
+            raise KeyboardInterrupt
+
+    ratios = [0.0, 0.5]
+    whole = ours(l1_ratio=ratios, cv=4).fit(X, y, s)
+    model = ours(l1_ratio=ratios, cv=4, n_jobs=n_jobs, callback=interrupt)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y, s)
+        found = model.cv_results_["fold_score"]
+        assert 1 <= len(found) <= 4
+        if n_jobs == 1:
+            assert_array_equal(found, whole.cv_results_["fold_score"][: len(found)])
+        assert not hasattr(model, "coef_")
+        model.set_params(callback=None).fit(X, y, s)
+        assert_array_equal(model.coef_, whole.coef_)
+        model.set_params(callback=interrupt)
+
+    def at_once(done, total):
+        raise KeyboardInterrupt
+
+    # an earlier fit stays where no fold is done for each l1_ratio
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(callback=at_once).fit(X, y, s)
+    assert_array_equal(model.coef_, whole.coef_)
 
 
 @pytest.mark.slow

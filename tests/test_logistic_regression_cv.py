@@ -222,6 +222,29 @@ def test_refused(data):
         ours(max_iter=1, cv=2).fit(X, y)
 
 
+@pytest.mark.parametrize("binary", [True, False])
+def test_an_interrupt_keeps_the_finished_folds(data, binary):
+    X, several, s = data
+    y = several > 0 if binary else several
+
+    def interrupt(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    whole = ours(scoring="neg_log_loss", cv=4).fit(X, y, s)
+    model = ours(scoring="neg_log_loss", cv=4, n_jobs=1, callback=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y, s)
+    found = model.cv_results_
+    assert found["fold_score"].shape == (3, len(CS))
+    assert_array_equal(found["fold_score"], whole.cv_results_["fold_score"][:3])
+    assert_array_equal(found["C"], CS)
+    assert not hasattr(model, "coef_")
+    assert not hasattr(model, "classes_")
+    with pytest.raises(ValueError, match="is C='evidence' of LogisticRegression"):
+        ours(Cs="evidence").fit(X, y)
+
+
 def test_callback_may_end_the_search(data):
     X, y, _ = data
     seen = []

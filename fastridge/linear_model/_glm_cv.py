@@ -119,8 +119,9 @@ class GLMCV(Choosing, BaseGLMRegressor):
         Keep the coefficients of every fold and penalty, in ``cv_results_["fold_coef"]``.
     callback : callable or None, default=None
         Called as callback(done, total) after each fold of each `l1_ratio`. If it raises
-        StopIteration, the search ends and the finished folds decide; any other exception
-        propagates.
+        StopIteration, the search ends and the finished folds decide; any other exception, and
+        Ctrl-C, propagates and leaves the finished folds in `cv_results_`, as the only fitted
+        attribute; before that an earlier fit stays.
 
     Attributes
     ----------
@@ -182,7 +183,9 @@ dual_gap_, relative_gap_
         ),
         "alphas": Parameter(
             lambda value: is_array_like(value) or is_grid_size(value),
-            f"{GRID_SIZE_TEXT}, or an array-like of penalties",
+            f"{GRID_SIZE_TEXT}, or an array-like of penalties; the penalty of the largest"
+            " evidence, which needs no folds, is alpha='evidence' of glm, PoissonRegressor,"
+            " GammaRegressor and TweedieRegressor",
             lambda name, value: require_numbers(name, value) if is_array_like(value) else None,
         ),
         "eps": ABOVE_0_OR_NONE,
@@ -396,7 +399,12 @@ dual_gap_, relative_gap_
             reporter(self.callback, self.verbose, "folds"),
             "loo" if left_out else "folds" if self.validation is None else "held-out",
         )
-        search.run(grids, False)
+        try:
+            search.run(grids, False)
+        except BaseException:
+            if search.parts:
+                self._finished_folds = search.results(bool(self.store_coef))
+            raise
         i = self._decide(search, given is None)
         alpha, ratio = float(self.alpha_), float(self.l1_ratio_)
         result = self._solve(A, target, loss, alpha, ratio, weight, known, None)

@@ -102,8 +102,9 @@ class LogisticRegressionCV(Choosing, BaseLogistic):
         Also keep the coefficients of every fold and penalty in ``cv_results_["fold_coef"]``.
     callback : callable or None, default=None
         Called as callback(done, total) after each fold of each l1_ratio. If it raises
-        StopIteration, the search ends and the finished folds decide; any other exception
-        propagates.
+        StopIteration, the search ends and the finished folds decide; any other exception, and
+        Ctrl-C, propagates and leaves the finished folds in `cv_results_`, as the only fitted
+        attribute; before that an earlier fit stays.
 
     Attributes
     ----------
@@ -179,7 +180,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         **without(BaseLogistic._parameters, "warm_start", "l1_ratio"),
         "Cs": Parameter(
             lambda value: is_array_like(value) or is_grid_size(value),
-            f"{GRID_SIZE_TEXT}, or an array-like of numbers above 0",
+            f"{GRID_SIZE_TEXT}, or an array-like of numbers above 0; the penalty of the largest"
+            " evidence, which needs no folds, is C='evidence' of LogisticRegression",
             lambda name, value: require_numbers(name, value) if is_array_like(value) else None,
         ),
         "l1_ratios": Parameter(
@@ -384,7 +386,12 @@ n_l1_ratios, n_cs, n_classes, n_dof)
             reporter(self.callback, self.verbose, "folds"),
             kind,
         )
-        search.run(np.tile(penalties(classes.total()), (len(ratios), 1)), True)
+        try:
+            search.run(np.tile(penalties(classes.total()), (len(ratios), 1)), True)
+        except BaseException:
+            if search.parts:
+                self._finished_folds = self._results(search, Cs, ratios)
+            raise
 
         def refit(model: LogisticRegression, alpha: float, ratio: float) -> None:
             fit = model._fit_two if k == 1 else model._fit_several
@@ -480,6 +487,11 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         share = check_share(self.validation)
         return hold_out(share, n, groups, classes.codes, self._rng()), "held-out"
 
+    def _results(
+        self, search: GLMSearch, Cs: NDArray[np.float64], ratios: NDArray[np.float64]
+    ) -> CVResults:
+        return search.results(bool(self.store_coef), C=np.tile(Cs, len(ratios)))
+
     def _decide(
         self,
         search: GLMSearch,
@@ -493,9 +505,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
         refit: fits a model, from its coefficients, to all rows with an alpha and an l1_ratio.
         """
         m = len(Cs)
-        results = self.cv_results_ = search.results(
-            bool(self.store_coef), C=np.tile(Cs, len(ratios))
-        )
+        results = self.cv_results_ = self._results(search, Cs, ratios)
         i = search.choose(self.select, results)
         coef, intercept = search.parts["coef"], search.parts["intercept"]
         if self.refit:

@@ -73,6 +73,7 @@ class GLMSearch:
     alphas : ndarray (n_ratios, m)
         Penalties in the given order.
     parts : dict of ndarray (n_ratios, n_folds, m, ...)
+        Of the finished folds; empty before the first.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class GLMSearch:
         self.n_jobs, self.kind = n_jobs, kind
         self.callback = guarded(callback, *folds.designs())
         self.stopped = False
+        self.parts: dict[str, NDArray[Any]] = {}
 
     @on_one_thread
     def run(self, alphas: NDArray[np.float64], own: bool) -> None:
@@ -111,14 +113,26 @@ class GLMSearch:
             run_paths(paths, grids, False, self.n_jobs, lambda k, fits: after(left[k], fits))
         except StopIteration:
             self.stopped = True
-        whole = [
-            i for i in range(folds.count) if all(i * ratios + r in found for r in range(ratios))
-        ]
-        if not whole:
+        except BaseException:
+            self._take(found)
+            raise
+        self._take(found)
+        if not self.parts:
             raise ValueError(
                 "callback stopped the search before one fold was finished for each l1_ratio;"
                 " expected at least one."
             )
+
+    def _take(self, found: dict[int, Any]) -> None:
+        """Keep the folds that are done for every l1_ratio."""
+        ratios = len(self.options)
+        whole = [
+            i
+            for i in range(self.folds.count)
+            if all(i * ratios + r in found for r in range(ratios))
+        ]
+        if not whole:
+            return
         self.n_folds = len(whole)
         self.parts = {
             name: np.array(
