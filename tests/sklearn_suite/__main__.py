@@ -16,6 +16,7 @@ FILES = {
     "test_sparse_coordinate_descent": "tests.",
     "test_coordinate_descent": "tests.",
     "test_glm": "_glm.tests.",
+    "test_linear_loss": "tests.",
     "test_logistic": "tests.",
     "test_ridge": "tests.",
     "test_sgd": "tests.",

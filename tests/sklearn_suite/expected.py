@@ -229,6 +229,15 @@ DIFFERENCES: dict[str, dict[str, tuple[Difference, ...]]] = {
             ),
         ),
     },
+    "test_linear_loss": {
+        "test_linear_loss_gradient_hessian_raises_wrong_out_parameters": (
+            Difference(
+                "private",
+                "the adapter `linear_loss` checks no buffers of results",
+                "Regex pattern did not match",
+            ),
+        ),
+    },
     "test_glm": {
         "test_glm_wrong_y_range": (
             Difference("message", "says which values came", "y has values from -1 to 2; expected"),
