@@ -568,3 +568,24 @@ def test_dependent_columns_end_with_the_full_hessian(monkeypatch):
     assert by_products.solver == "newton-cg"
     assert fit.n_iter < by_products.n_iter
     assert_allclose(fit.objective, by_products.objective, rtol=1e-10)
+
+
+@pytest.mark.parametrize("solver", ["newton", "newton-cg"])
+@pytest.mark.parametrize("loss", ["multinomial", "logistic", "poisson"])
+@pytest.mark.parametrize("size", [1e302, 1e306])
+def test_rows_of_weight_0_may_overflow(solver, loss, size):
+    rng = np.random.default_rng(0)
+    X = 1e-4 * rng.normal(size=(200, 4))
+    y = (1e4 * X @ rng.normal(size=(4, 3)) + rng.gumbel(size=(200, 3))).argmax(axis=1)
+    y = y if loss == "multinomial" else y > 0
+    options = {"solver": solver, "tol": 1e-7}
+    expected = fastridge.glm(X, y, loss, 1e-12, **options)
+    rows, weight = np.full((2, 4), [[size], [-size]]), np.r_[np.ones(200), 0.0, 0.0]
+    # their predictors and steps are infinite
+    assert np.abs(expected.coef).max() > 1e3
+    found = fastridge.glm(
+        np.vstack([X, rows]), np.r_[y, 0, 1], loss, 1e-12, sample_weight=weight, **options
+    )
+    assert found.converged
+    assert_allclose(found.objective, expected.objective, rtol=1e-12)
+    assert_allclose(found.coef, expected.coef, rtol=1e-5)

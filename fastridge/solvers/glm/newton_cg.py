@@ -162,9 +162,12 @@ class HeavyBlock:
 def _products(model: QuadraticModel) -> Callable[[Array, Array], None]:
     """Return a function multiply(v, out) that sets `out` to A' diag(h) A v."""
     u = np.empty(len(model.h))
+    flat = np.flatnonzero(model.h == 0)
 
     def multiply(v: Array, out: Array) -> None:
         model.A.dot(v, out=u)
+        # rows of weight 0 may overflow
+        u[flat] = 0.0
         np.multiply(u, model.h, out=u)
         model.A.tdot(u, out=out)
 

@@ -74,7 +74,7 @@ def model_at(problem: GLMProblem, state: State, squares: Array | None = None) ->
 def step_of(problem: GLMProblem, model: QuadraticModel, d: Array) -> tuple[float, Array]:
     """Return the steps of the intercept and of the predictors (n,) for a step of coefficients."""
     move = -model.shift - float(model.offset @ d) if problem.fit_intercept else 0.0
-    return move, problem.A.dot(d) + move
+    return move, problem.dot(d) + move
 
 
 def search_along(

@@ -85,6 +85,8 @@ class GLMProblem:
         Their operator.
     weight : ndarray (n,)
         Weights that sum to 1.
+    weightless : ndarray of intp, or None
+        Rows of weight 0; None where there are none.
     total : float
         Sum of the given weights.
     l1, l2 : ndarray (p,)
@@ -117,6 +119,7 @@ class GLMProblem:
         if share is not None and y not in loss.targets:
             # rows of weight 0 may have any y
             self.y = np.where(share > 0, y, y[share.argmax()])
+        self.weightless = rows_without_weight(share)
         self.factor = np.ones(self.p) if factor is None else factor
         unit = self.rows.unit
         self._bounds = lower, upper
@@ -161,16 +164,20 @@ class GLMProblem:
 
     def predict(self, u: Array, b: float) -> Array:
         """Return eta (n,)."""
-        eta = self.A.dot(u) if u.any() else np.zeros(self.n)
+        eta = self.dot(u) if u.any() else np.zeros(self.n)
         eta += b
         if self.offset is not None:
             eta += self.offset
         return eta
 
+    def dot(self, u: Array) -> Array:
+        """Return A u; rows of weight 0 that overflow are 0."""
+        return clear_overflow(self.A.dot(u), self.weightless)
+
     def at(self, u: Array, b: float, eta: Array | None = None) -> State:
         """Return the state at coefficients; eta: their predictors, if known."""
         check_stop()
-        eta = self.predict(u, b) if eta is None else eta
+        eta = self.predict(u, b) if eta is None else clear_overflow(eta, self.weightless)
         r, h = np.empty(self.n), np.empty(self.n)
         loss = self.loss.evaluate(self.y, eta, self.weight, r, h)
         return State(u, b, eta, loss, self.penalty(u), r, h)
@@ -252,6 +259,7 @@ class GLMProblem:
         problem.weight = self.weight[rows]
         total = problem.weight.sum()
         problem.weight /= total if total > 0 else 1.0
+        problem.weightless = rows_without_weight(problem.weight)
         near = some_rows(self.by_rows or self.A, rows)
         problem._by_rows = near if near.is_sparse else None
         problem.A = near.centered(self.A.shift, self.A.scale)
@@ -320,6 +328,23 @@ class GLMProblem:
         # clip: scaling has round-off, and constant columns have bounds too
         coef = _within(coef, *self._bounds)
         return coef, b - float(self.rows.mean @ coef) if self.fit_intercept else 0.0
+
+
+def rows_without_weight(weight: Array | None) -> NDArray[np.intp] | None:
+    """Return the rows of weight 0; None where there are none."""
+    return None if weight is None or weight.all() else np.flatnonzero(weight == 0)
+
+
+def clear_overflow(T: Array, rows: NDArray[np.intp] | None) -> Array:
+    """Set those of some rows of T that are not finite to 0, in place; return T.
+
+    For rows of weight 0, whose products with derivatives of 0 would be NaN.
+    """
+    if rows is not None:
+        whole = np.isfinite(T[rows]).reshape(len(rows), -1).all(axis=1)
+        if not whole.all():
+            T[rows[~whole]] = 0.0
+    return T
 
 
 def _within(u: Array, lower: Array | None, upper: Array | None) -> Array:

@@ -441,7 +441,7 @@ def search_along(
     slope by safeguarded Newton's method. None: no state is better.
     """
     D, move, _, _ = step
-    along = problem.A.dot(D)
+    along = problem.dot(D)
     along += move
     own = float(np.einsum("j,jk,jk->", problem.l2, state.U, D))
     square = float(np.einsum("j,jk,jk->", problem.l2, D, D))

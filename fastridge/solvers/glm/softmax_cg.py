@@ -207,7 +207,7 @@ class ColumnsModel(_Model):
     def turn(self, beta: float, q: Array) -> tuple[float, Array]:
         self.P *= beta
         self.P += self.Z
-        T = self.problem.A.dot(self.P)
+        T = self.problem.dot(self.P)
         T += q
         self.problem.curved(self.state, T)
         self.H = self.problem.A.tdot(T)

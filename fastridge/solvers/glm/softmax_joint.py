@@ -150,7 +150,7 @@ class JointSteps:
             move -= move.mean()
         D = np.zeros(state.U.shape, order="F")
         D[row, one] = d
-        along = q.A.dot(D)
+        along = q.dot(D)
         along += move
         # derivatives of the very model, whose minimum makes them a dual point
         assert self._last is not None

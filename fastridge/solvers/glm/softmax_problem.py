@@ -25,6 +25,7 @@ from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
 from ...systems.lapack import call
 from ..descent.grid import LEAST_L1_RATIO
+from .problem import clear_overflow, rows_without_weight
 
 Array = NDArray[np.float64]
 
@@ -110,6 +111,7 @@ class SoftmaxProblem:
         self.rows = CentredRows(X, share, fit_intercept, standardize=standardize, mean_of_rows=True)
         self.A, self.fit_intercept = self.rows.A, fit_intercept
         self.weight = np.full(self.n, 1.0 / self.n) if share is None else share
+        self.weightless = rows_without_weight(share)
         self.factor = np.ones(self.p) if factor is None else factor
         self.l1 = self.l2 = np.zeros(self.p)
         self.alpha = self.l1_ratio = 0.0
@@ -147,16 +149,20 @@ class SoftmaxProblem:
 
     def predict(self, U: Array, b: Array) -> Array:
         """Return eta (n, k)."""
-        eta = self.A.dot(U) if U.any() else np.zeros((self.n, self.k), order="F")
+        eta = self.dot(U) if U.any() else np.zeros((self.n, self.k), order="F")
         eta += b
         if self.offset is not None:
             eta += self.offset
         return eta
 
+    def dot(self, U: Array) -> Array:
+        """Return A U (n, k); rows of weight 0 that overflow are 0."""
+        return clear_overflow(self.A.dot(U), self.weightless)
+
     def at(self, U: Array, b: Array, eta: Array | None = None) -> SoftmaxState:
         """Return the state at coefficients; eta: their predictors, if known."""
         check_stop()
-        eta = self.predict(U, b) if eta is None else eta
+        eta = self.predict(U, b) if eta is None else clear_overflow(eta, self.weightless)
         r, prob, h = (np.empty((self.n, self.k), order="F") for _ in range(3))
         loss = softmax(eta, self.label, self.share, self.weight, r, prob, h)
         return SoftmaxState(U, b, eta, loss, self.penalty(U), r, prob, h)
