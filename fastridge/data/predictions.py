@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import held
+from .._matrix import Matrix
 from .check import check_design
+from .rows import take_columns
+
+
+def dot_path(
+    A: Matrix, indices: Sequence[NDArray[Any]], values: Sequence[NDArray[Any]], k: int = 1
+) -> NDArray[np.float64]:
+    """Return X W' (n, m k) for the coefficients W (m k, p) of m penalties and k classes.
+
+    The coefficients of a penalty are `values` at `indices` of (k, p) in C order, and else 0. Of
+    sparse X, only columns with other coefficients than 0 are multiplied.
+    """
+    n, p = A.shape
+    m = len(indices)
+    places = [j * k * p + np.asarray(own, np.intp) for j, own in enumerate(indices)]
+    rows, columns = np.divmod(np.concatenate([*places, np.zeros(0, np.intp)]), p)
+    if A.is_sparse:
+        used = np.unique(columns)
+        if not len(used):
+            return np.zeros((n, m * k))
+        if 2 * len(used) <= p:
+            A, p = take_columns(A, used), len(used)
+            columns = np.searchsorted(used, columns)
+    W = np.zeros((p, m * k), order="F")
+    W[columns, rows] = np.concatenate([*values, np.zeros(0)])
+    return A.dot(W)
 
 
 class LinearPredictions:

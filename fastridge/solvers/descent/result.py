@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..._checks import held
 from ...data.check import check_design
-from ...data.predictions import LinearPredictions
+from ...data.predictions import LinearPredictions, dot_path
 from ...losses import SQUARED
 
 
@@ -253,8 +253,8 @@ class ElasticNetPath:
             If X is not such a matrix, or has another number of features.
         """
         A = check_design(X, n_features=self._n_features, caller="ElasticNetPath")
-        out = A.dot(np.asfortranarray(held(self.coef).T, dtype=np.float64))
-        return out.T + self.intercept[:, np.newaxis]
+        out = dot_path(A, self._indices, self._values)
+        return out.T + held(self.intercept)[:, np.newaxis]
 
     def __repr__(self) -> str:
         if not len(self):

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import held
 from ..._descriptions import describe_as
 from ..._matrix import Matrix
 from ..._progress import check_callback, reporter
 from ..._stack import outside
 from ...data.check import guarded
 from ...data.parameters import LARGEST_INT, check_count
+from ...data.predictions import dot_path
 from ...losses import Loss, Multinomial
 from ...systems.blas import on_one_thread_for
 from ..descent.grid import end_of_grid
@@ -231,13 +233,13 @@ class GLMPath:
         """
         from ...data.check import check_design
 
+        intercept = held(self.intercept)
         A = check_design(X, n_features=self._n_features, caller="GLMPath")
-        rows = self.coef.reshape(-1, self._n_features)
-        out = A.dot(np.asfortranarray(rows.T, dtype=np.float64)).T
-        out = out + self.intercept.reshape(-1, 1)
+        out = dot_path(A, self._indices, self._values, int(np.prod(self._shape[:-1]))).T
+        out += intercept.reshape(-1, 1)
         if len(self._shape) == 1:
             return out
-        return out.reshape(*self.intercept.shape, A.n_rows).swapaxes(1, 2)
+        return out.reshape(*intercept.shape, A.n_rows).swapaxes(1, 2)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Return the means for every penalty, without an offset; for "logistic", P(y = 1).

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import held
 from ...data.check import (
     check_design,
 )
@@ -325,11 +326,11 @@ class RidgePath:
         ValueError, TypeError
             If X is not such a matrix, or has another number of features.
         """
-        coef = self._run.coef
+        coef = held(self._run.coef)
         m, k, p = coef.shape
         A = check_design(X, n_features=p, caller="RidgePath")
         out = A.dot(np.asfortranarray(coef.reshape(m * k, p).T, dtype=np.float64))
-        predicted = out.T.reshape(m, k, A.n_rows) + self._run.intercept[:, :, np.newaxis]
+        predicted = out.T.reshape(m, k, A.n_rows) + held(self._run.intercept)[:, :, np.newaxis]
         return predicted[:, 0] if self._single else predicted.transpose(0, 2, 1)
 
     def __repr__(self) -> str:
