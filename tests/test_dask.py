@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import pickle
 import signal
 import threading
 import time
@@ -441,6 +442,32 @@ def test_a_worker_that_dies_with_held_partitions_changes_no_bit(rows, monkeypatc
     assert len(passes) > 5
     assert set(passes) == {4}
     assert (model.coef_ == expected).all()
+
+
+def test_partitions_in_the_memory_of_a_worker_are_converted_once(rows):
+    pd = pytest.importorskip("pandas")
+    X, y, _ = rows
+    raw = np.empty(X.nbytes + 1, np.uint8)
+    unaligned = raw[1:].view(np.float64).reshape(X.shape)
+    unaligned[:] = X
+    assert not unaligned.flags.aligned
+    frame = pd.DataFrame({f"c{j}": X[:, j] for j in range(P)})
+    sparse = scipy.sparse.csr_array(X)
+    for given, is_view in ((X, True), (unaligned, False), (frame, False), (sparse, True)):
+        for held, may_copy in ((True, False), (True, True), (False, True)):
+            kept = dask_parts._Together(held, may_copy, [given, y])
+            assert kept.part(3, 0).X is given
+            first, second = kept.part(3, 0).X, kept.part(3, 0).X
+            assert (first is second) == (is_view or may_copy)
+            values = first.arrays[0] if given is not sparse else sparse.toarray()
+            assert (values == X).all()
+            # copies take the place of arrays that nobody else holds
+            assert (kept.rows[0][0] is given) == (held or is_view)
+            moved = pickle.loads(pickle.dumps(kept))
+            assert (np.asarray(moved.part(3, 0).y) == y).all()
+            assert not moved.held
+    small, large = (dask_parts._Together(held, True, [X, y]).__sizeof__() for held in (True, False))
+    assert small < 1000 < X.nbytes < large
 
 
 @pytest.mark.slow

@@ -29,9 +29,11 @@ from ..data.parts import (
     add_to,
     argument,
     in_part,
+    row_count,
     run_task,
     total_of,
 )
+from ..data.rows import as_container
 
 _FAN_IN = 4  # sums added by a task
 _SMALL = 1 << 20  # bytes of parts that share a task
@@ -249,9 +251,9 @@ def _client() -> Any:
 class _Together:
     """Consecutive partitions in the memory of a worker.
 
-    What passes find out about them stays here: checked sparse matrices and converted data frames
-    from the second pass on, and memos. Checking the structure of sparse data takes as long as a
-    product with it.
+    What passes find out about them stays here: checked and converted X from the second pass on, and
+    memos. Checking the structure of sparse data takes as long as a product with it, and arrays that
+    moved between workers are unaligned, so that each check copies them.
 
     Parameters
     ----------
@@ -287,23 +289,31 @@ class _Together:
         """Return the partition at a place, which has a number."""
         part = part_of(number, self.rows[place])
         part = part._replace(memo=self._memos.setdefault(place, Memo({}, {})))
-        is_sparse = hasattr(part.X, "indptr")
-        if not is_sparse and not hasattr(part.X, "iloc"):
-            return part
         if place not in self._checked:
             self._checked[place] = None
             return part
         A = self._checked[place]
-        if A is None and part.X.shape[0]:
+        if A is None and row_count(part.X):
             with in_part(number):
                 A = check_design(part.X, finite=False)
-            if self.may_copy or (is_sparse and np.shares_memory(A.arrays[1], part.X.indices)):
+            is_view = _share_memory(A, part.X)
+            if is_view or self.may_copy:
                 self._checked[place] = A
-                row = self.rows[place]
-                if not self.held and not is_sparse and len(row) > 1:
-                    # the array takes the place of the frame
-                    self.rows[place] = [A.arrays[0], *row[1:]]
+            row = self.rows[place]
+            if not (is_view or self.held) and len(row) > 1:
+                # the converted data take the place of what was given
+                self.rows[place] = [as_container(A), *row[1:]]
         return part if A is None else part._replace(X=A)
+
+
+def _share_memory(A: Matrix, X: Any) -> bool:
+    """Return whether a matrix holds the arrays of X themselves."""
+    if isinstance(X, np.ndarray):
+        return np.may_share_memory(A.arrays[0], X)
+    if not hasattr(X, "indptr"):
+        return False
+    given = X.data, X.indices, X.indptr
+    return all(itertools.starmap(np.may_share_memory, zip(A.arrays, given, strict=True)))
 
 
 def _run(held: _Held, start: int, size: int, each: Any, rows: Any) -> Any:
