@@ -136,14 +136,19 @@ def test_long_calls_have_all_threads(library):
     def number():
         return library.number
 
-    with blas.one_thread:
-        assert lapack.call(1.0, number) == 1
+    with fastridge.num_threads(2):
+        with blas.one_thread:
+            assert lapack.call(1.0, number) == 1
+            assert lapack.call(1e11, number) == 4
+            assert lapack.call_alone(1e11, number) == 1
+            assert library.number == 1
+        assert library.number == 4
         assert lapack.call(1e11, number) == 4
-        assert library.number == 1
-    assert library.number == 4
-    assert lapack.call(1e11, number) == 4
-    library.number = 1
-    assert lapack.call(1e11, number) == 1
+        library.number = 1
+        assert lapack.call(1e11, number) == 1
+        library.number = 4
+    with blas.one_thread, fastridge.num_threads(1):
+        assert lapack.call(1e11, number) == 1
 
 
 def test_no_openblas_is_no_error(monkeypatch):

@@ -49,9 +49,18 @@ def call(operations: float, function: Callable[..., Any], *args: Any, **options:
     operations: their approximate number. In other threads than the main one, which get no signals,
     this is a plain call.
     """
-    if operations >= _SHARED:
+    if operations >= _SHARED and get_num_threads() > 1:
         with one_thread.lifted():
             return _call(function, *args, **options)
+    return call_alone(operations, function, *args, **options)
+
+
+def call_alone(operations: float, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Do the same, always on one thread of BLAS where the solver is.
+
+    For routines that multiply by a vector thousands of times: threads that wait for each other
+    every time gain little, and lose much where other processes keep the processors busy.
+    """
     if operations < _LONG:
         return function(*args, **options)
     return _call(function, *args, **options)
@@ -142,7 +151,7 @@ def product(A: Array, B: Array) -> Array:
 def pivoted_qr(A: Array) -> tuple[Array, Array, NDArray[np.intp]]:
     """Return Q, R and the order of the columns of the pivoted QR factorisation of A (m, n)."""
     m, n = A.shape
-    return call(
+    return call_alone(
         4.0 * m * n * min(m, n),
         scipy.linalg.qr,
         A,
@@ -225,7 +234,7 @@ def tridiagonal(M: Array) -> tuple[Array, Array, Array, Array]:
             *(_at(work), ctypes.byref(length), ctypes.byref(info)),
         )
 
-    call(4.0 / 3.0 * n**3, run)
+    call_alone(4.0 / 3.0 * n**3, run)
     return M, d, e, tau
 
 
@@ -264,7 +273,7 @@ def _gejsv(A: Array) -> tuple[Array, Array, Array, int]:
             *(_at(work), given, _at(indices), ctypes.byref(info)),
         )
 
-    call(20.0 * m * n * n, run)
+    call_alone(20.0 * m * n * n, run)
     return U, s * (work[0] / work[1]), V, info.value
 
 
