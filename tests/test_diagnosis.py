@@ -191,3 +191,30 @@ def test_each_target_and_a_scorer_of_ones_own():
     found = RidgeCV([1e3, 1e4, 1e5], cv=5, scoring=money).fit(X, y).diagnosis_
     assert found.scoring == "money"
     assert found.verdict == UNDER
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_better_than_the_mean(seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((200, 10)), rng.standard_normal(200)
+    found = RidgeCV(alphas=np.geomspace(1.0, 1e5, 11), cv=5).fit(X, y).diagnosis_
+    assert found.verdict in ("about right", "the penalty does not matter here", "over-fitting")
+    if found.verdict == "about right":
+        no_better = found.validation_error > 0.99 * found.null_error
+        assert (
+            "no better than the mean: held-out rows show no effect" in found.reason
+        ) == no_better
+    better = RidgeCV(alphas=[1.0, 10.0, 1e5], cv=5).fit(X, y + X[:, 0]).diagnosis_
+    assert "no better" not in str(better)
+
+
+@pytest.mark.filterwarnings("ignore:the best penalty is")
+def test_automatic_grids_reach_the_optimum_of_unlike_columns():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([1e7 * rng.random(500), rng.standard_normal(500)])
+    y = 1e-6 * X[:, 0] + X[:, 1] + rng.standard_normal(500)
+    for cv in (5, "loo"):
+        model = RidgeCV(alphas="auto", cv=cv).fit(X, y)
+        assert model.diagnosis_.verdict == "about right"
+        # errors are flat while only the second column is shrunk to nothing
+        assert model.diagnosis_.validation_error < 1.1

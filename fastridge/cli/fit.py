@@ -31,7 +31,7 @@ from .tables import (
     unnamed,
 )
 
-_EXTENSIONS = 2  # of a grid whose best penalty is at an end
+_EXTENSIONS = 4  # of a grid whose best penalty is at an end
 _UNLIKE = 100.0  # ratio of standard deviations from which the command says so
 
 

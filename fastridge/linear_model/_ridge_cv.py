@@ -49,8 +49,8 @@ class RidgeCV(BaseRidgeCV, LinearRegressor):
         Penalties to try, at least 0; `alphas_` and `cv_results_` keep their order. A number is one
         penalty (for `LassoCV` and paths, an int is a number of penalties). "auto" or None:
         `n_alphas` penalties, from 1000 times to a thousandth of the mean of the columns' sums of
-        squares; where the best one is at an end of the grid and the score still improves there, the
-        grid is extended, with a warning.
+        squares, and on to that of the least column; where the best one is at an end of the grid
+        and the score still improves there, the grid is extended, with a warning.
     fit_intercept : bool, default=True
         Fit b; otherwise b = 0.
     scoring : str, callable or None, default=None

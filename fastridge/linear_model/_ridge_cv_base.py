@@ -20,7 +20,7 @@ from ..data.parameters import check_penalty_factor
 from ..exceptions import GridWarning
 from ..quadratic.variances import variances
 from ..solvers.ridge.options import SOLVERS
-from ..solvers.ridge_path.path import penalty_grid
+from ..solvers.ridge_path.path import down_to_least, penalty_grid
 from ._choosing import Choosing, require_numbers
 from ._parameters import (
     AT_LEAST_0,
@@ -279,7 +279,7 @@ class BaseRidgeCV(Choosing):
         if self.alphas is not None and not isinstance(self.alphas, str):
             values = np.asarray(self.alphas)
             return penalty_grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
-        return penalty_grid(None, self.n_alphas, lambda: squares, d)
+        return down_to_least(penalty_grid(None, self.n_alphas, lambda: squares, d), squares, d)
 
     def _decide(
         self, search: Search, folds: Folds, stored: Any, k: int, single: bool, column: bool

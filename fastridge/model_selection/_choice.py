@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DECADES = 3  # decades per extension of a grid; 1 for lassos, whose fits take longer
-EXTENSIONS = 3
+EXTENSIONS = 6
 _FLAT = 1e-4  # share of the error that a decade must gain for a grid to be extended
 
 

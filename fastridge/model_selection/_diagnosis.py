@@ -307,6 +307,11 @@ class _Curve:
             )
         if len(alphas) == 1:
             return RIGHT, "no other penalty was tried"
+        if self.validation[c] > (1.0 - _SAME) * self.null:
+            return RIGHT, (
+                f"the best of the grid is {self.value(i)}, at alpha={alphas[i]:.3g}, which is no"
+                f" better than {self.null_name}: held-out rows show no effect of the features"
+            )
         return RIGHT, f"the best of the grid is {self.value(i)}, at alpha={alphas[i]:.3g}"
 
     def what(self) -> str:

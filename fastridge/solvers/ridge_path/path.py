@@ -31,6 +31,8 @@ from ...systems.cost import PATH, choose_solver, rows_fit
 from ..ridge.options import SOLVERS, check_memory, check_options
 from .result import RidgePath
 
+_MOST_DECADES = 16  # by which a grid is longer therefore
+_CONSTANT = 1e-28  # sums of squares over the largest, below which columns may be constant
 _DECADES = 3  # decades of the default grid, to either side of the mean diagonal
 
 
@@ -382,3 +384,18 @@ def penalty_grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
     penalised = d > 0
     scale = float(np.mean(squares()[penalised] / d[penalised])) if penalised.any() else 1.0
     return (scale if scale > 0 else 1.0) * np.logspace(_DECADES, -_DECADES, n_alphas)
+
+
+def down_to_least(grid, squares, d) -> NDArray[np.float64]:
+    """Extend a falling grid to the least column's sum of squares.
+
+    Errors are flat between the penalties that shrink columns of unlike scales, so that an optimum
+    there would not show at the end of the grid.
+    """
+    some = (d > 0) & (squares > _CONSTANT * squares.max(initial=0.0))
+    if len(grid) < 2 or not some.any():
+        return grid
+    lowest = max(float((squares[some] / d[some]).min()), 10.0**-_MOST_DECADES * grid[-1])
+    step = np.log10(grid[0] / grid[-1]) / (len(grid) - 1)
+    count = int(np.ceil(np.log10(grid[-1] / lowest) / step)) if lowest < grid[-1] else 0
+    return np.append(grid, grid[-1] * 10.0 ** (-step * np.arange(1, count + 1)))
