@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.sparse as sp
 from glm_laplace import LOSSES, STORAGES, data, dense
 from glm_problems import problem as problem_of
@@ -357,6 +358,7 @@ def test_averaged_means():
     np.testing.assert_allclose(posterior.predict(X[:10], np.full(10, 0.5)), mean, rtol=0.01)
 
 
+@pytest.mark.filterwarnings("ignore:columns .* are linearly dependent")
 def test_random_and_adversarial_problems():
     for seed in range(0, 400, 3):
         problem = problem_of(seed)
@@ -375,6 +377,7 @@ def test_random_and_adversarial_problems():
         result.left_out()
 
 
+@pytest.mark.filterwarnings("ignore:columns .* are linearly dependent")
 def test_problems_whose_scales_hide_that_the_hessian_is_positive():
     for seed in (23, 65, 81, 262):  # among them a perfect fit
         problem = problem_of(seed)
@@ -404,3 +407,25 @@ def test_rows_without_weight_where_the_loss_overflows():
     np.testing.assert_allclose(
         result.posterior().covariance, rest.posterior().covariance, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("loss", ["poisson", "squared", "logistic"])
+def test_coefficients_that_nothing_determines_are_told(loss):
+    rng = np.random.default_rng(0)
+    code = rng.integers(0, 3, 300)
+    X = np.column_stack([code == 0, rng.standard_normal(300), code == 1, code == 2]) * 1.0
+    y = (rng.random(300) < 0.5) * 1.0
+    with pytest.warns(scipy.linalg.LinAlgWarning, match="columns 0, 2, 3 are linearly dependent"):
+        fastridge.glm(X, y, loss, alpha=0.0).posterior()
+    # a penalty, no intercept, or scales that are far apart
+    fastridge.glm(X, y, loss, alpha=1e-3).posterior()
+    fastridge.glm(X, y, loss, alpha=0.0, fit_intercept=False).posterior()
+    fastridge.glm(X[:, 1:] * [1e-8, 1.0, 1e8], y, loss, alpha=0.0, tol=1e-3).posterior()
+
+
+def test_exposure_of_averaged_means():
+    rng = np.random.default_rng(0)
+    X, t = rng.standard_normal((100, 3)), rng.uniform(0.5, 2.0, 100)
+    posterior = fastridge.glm(X, rng.poisson(t), "poisson", 0.1, exposure=t).posterior()
+    expected = posterior.predict(X, offset=np.log(t))
+    np.testing.assert_allclose(posterior.predict(X, exposure=t), expected, rtol=1e-14)

@@ -27,6 +27,8 @@ from .problem import Array, GLMProblem, State
 
 MOST = 2000  # largest number of features or samples for which M is factored, by default
 _ELEMENTS = 4_000_000  # elements of a block of rows or columns
+_ROUNDED = 1e-11  # the same where features without a penalty are dependent
+_TAKES_PART = 1e-4  # share of a feature in a combination without variance
 _DEPENDENT = 1e-12  # share of a feature's precision below which its remainder is round-off
 _PROBES = 64
 _FEWEST, _ENOUGH = 12, 2e-3  # least number of probes of a trace; relative standard error to reach
@@ -93,6 +95,13 @@ class Hessian:
         else:
             self._inverse = _ByProducts(self, model, problem, seed)
         self.is_exact = not isinstance(self._inverse, _ByProducts)
+
+    @on_one_thread
+    def undetermined(self) -> NDArray[np.intp]:
+        """Return features that neither the data nor a prior determine; only where M is factored."""
+        if not isinstance(self._inverse, _ByFeatures):
+            return np.zeros(0, dtype=np.intp)
+        return self._inverse.undetermined()
 
     def without_data(self) -> HessianInverse:
         """Return the inverse without the data, for copies and files.
@@ -237,11 +246,16 @@ def _traces(C: Array, d: Array, inverse: Array) -> float:
     return float(np.where(lost < 0.5, 1.0 - lost, kept).sum())
 
 
-def _trace_of_range(C: Array, d: Array) -> float:
-    """Return the trace without directions whose data and penalty are round-off."""
+def _spectrum(C: Array, d: Array) -> tuple[Array, Array, Array]:
+    """Return eigenvalues and vectors of C + diag(d), scaled to a diagonal of 1, and C so scaled."""
     scale = 1.0 / np.sqrt(np.diagonal(C) + d)
     C = C * scale * scale[:, None]
-    values, vectors = eigh(C + np.diag(d * scale * scale))
+    return *eigh(C + np.diag(d * scale * scale)), C
+
+
+def _trace_of_range(C: Array, d: Array) -> float:
+    """Return the trace without directions whose data and penalty are round-off."""
+    values, vectors, C = _spectrum(C, d)
     kept = values > _DEPENDENT * values[-1]
     vectors = vectors[:, kept]
     return float((np.einsum("ij,ij->j", vectors, C @ vectors) / values[kept]).sum())
@@ -270,6 +284,14 @@ class _ByFeatures:
         if self.posterior.pivots().min() < _DEPENDENT:
             return _trace_of_range(self.gram, self.d), 0.0
         return _traces(self.gram, self.d, self.inverse), 0.0
+
+    def undetermined(self) -> NDArray[np.intp]:
+        """Return the unpenalised features that others determine, to round-off, and these."""
+        if self.d.all() or self.posterior.pivots().min() >= _ROUNDED:
+            return np.zeros(0, dtype=np.intp)
+        values, vectors = _spectrum(self.gram, self.d)[:2]
+        null = vectors[:, values <= _ROUNDED * values[-1]]
+        return self.active[(np.abs(null) > _TAKES_PART).any(axis=1) & (self.d == 0)]
 
     def diagonal(self) -> tuple[Array, Array]:
         out = np.zeros(self.p)

@@ -8,12 +8,15 @@ expansion at the solution is a Gaussian of covariance phi / W times the inverse 
 
 from __future__ import annotations
 
+import warnings
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import LinAlgWarning
 
+from ..._stack import outside
 from ...data.check import check_design
 from ...data.inputs import as_real
 from ...quadratic.posterior import as_dense, deviations_of
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 _ELEMENTS = 4_000_000  # elements of a block of rows
+_SHOWN = 5  # columns named in a warning
 
 
 class GLMPosterior:
@@ -143,6 +147,17 @@ class GLMPosterior:
                 f" of freedom of a total weight of {result.total_weight:g}; expected a number."
             )
         problem = hessian.problem
+        loose = hessian.undetermined()
+        if len(loose):
+            shown = ", ".join(map(str, loose[:_SHOWN])) + (", ..." if len(loose) > _SHOWN else "")
+            warnings.warn(
+                f"columns {shown} are linearly dependent, with the intercept or among themselves,"
+                " and not penalised: the data do not determine their coefficients, and their"
+                " standard errors are only round-off; expected a penalty on them, or fewer"
+                " columns.",
+                LinAlgWarning,
+                stacklevel=outside(),
+            )
         self._hessian, self.loss, self.dispersion = hessian, result.loss, phi
         self.coef, self.intercept = result.coef.astype(np.float64), float(result.intercept)
         self._unit = 1.0 if problem.rows.unit is None else problem.rows.unit
@@ -289,7 +304,7 @@ class GLMPosterior:
         np.maximum(out, 0.0, out=out)
         return out + self._level if self.fit_intercept else out
 
-    def predict(self, X: Any, offset: Any = None) -> Array:
+    def predict(self, X: Any, offset: Any = None, exposure: Any = None) -> Array:
         """Return the means of y, averaged over the posterior.
 
         For a log link this is exp(eta + v / 2), with the linear predictor eta and its variance v;
@@ -301,6 +316,8 @@ class GLMPosterior:
         X : array-like, data frame or scipy sparse matrix of shape (n_samples, n_features)
         offset : array-like of shape (n_samples,) or None, default=None
             Added to the linear predictor.
+        exposure : array-like of shape (n_samples,) or None, default=None
+            Positive factors of the means, only for losses with a log link.
 
         Returns
         -------
@@ -313,7 +330,7 @@ class GLMPosterior:
         """
         A = check_design(X, n_features=len(self.coef), caller=type(self).__name__)
         eta = A.dot(self.coef) + self.intercept
-        known = check_offset(offset, None, self.loss, len(eta))
+        known = check_offset(offset, exposure, self.loss, len(eta))
         eta = eta if known is None else eta + known
         return np.asarray(self.loss.average_mean(eta, self.variance(X)))
 
