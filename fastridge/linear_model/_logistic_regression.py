@@ -50,7 +50,8 @@ class LogisticRegression(BaseLogistic):
         "elasticnet" the `l1_ratio` that is given, and None is C=inf.
     C : float or "evidence", default=1.0
         Inverse of the strength of the penalty, above 0; inf: no penalty. "evidence": the C of the
-        largest Laplace evidence, with the penalty as the prior, by some 20 fits; this needs an L2
+        largest Laplace evidence, with the penalty as the prior, by some 20 fits and as many
+        factorisations of a matrix of order min(n, p), of n^3 or p^3 operations; this needs an L2
         penalty without bounds, and for more than two classes at most 4,000 coefficients together.
     l1_ratio : float, default=0.0
         Share of the L1 part of the penalty, from 0 (squares alone) to 1 (absolute values alone).

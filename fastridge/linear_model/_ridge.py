@@ -194,9 +194,10 @@ class Ridge(BaseRidge, LinearRegressor):
         Solver. "auto" chooses by shape and sparsity. "cholesky": Cholesky factorization of the
         p x p Gram matrix of the features. "dual": that of the n x n Gram matrix of the samples.
         "cg": preconditioned conjugate gradients. "qr": orthogonal factorization, for
-        ill-conditioned columns. scikit-learn's names run the corresponding solver: "svd" runs "qr";
-        "lsqr", "sparse_cg", "sag" and "saga" run "cg"; "lbfgs", only with `positive` or bounds,
-        runs the active-set method for these, as "auto" does.
+        ill-conditioned columns; it also takes over from "cholesky" and "dual" where round-off makes
+        their matrix singular, which `solver_` shows. scikit-learn's names run the corresponding
+        solver: "svd" runs "qr"; "lsqr", "sparse_cg", "sag" and "saga" run "cg"; "lbfgs", only with
+        `positive` or bounds, runs the active-set method for these, as "auto" does.
     positive : bool, default=False
         Require w >= 0.
     random_state : int, numpy.random.RandomState or None, default=None

@@ -250,7 +250,8 @@ class Loss(ABC):
         """
         if y not in self.targets:
             raise ValueError(
-                f"{name} has values from {y.min():g} to {y.max():g}; expected {self.targets}."
+                f"{name} has values from {y.min():g} to {y.max():g}; expected {self.targets} for"
+                f" the loss {self.name!r}."
             )
 
     def mean_deviance(self, y: Array, mu: Array, weight: Array | None, axis: int = 0) -> Array:

@@ -101,6 +101,11 @@ BayesianRidge
         from ..solvers.ridge_path.shrinkage import squared_singular_values
 
         kind = type(estimator).__name__
+        if hasattr(estimator, "C") or hasattr(estimator, "Cs"):
+            raise ValueError(
+                f"estimator is a {kind}; expected a ridge regression, as shrinkage by another loss"
+                " depends on y, too."
+            )
         if hasattr(estimator, "l1_ratio") or "Lasso" in kind:
             raise ValueError(
                 f"estimator is a {kind}; expected a ridge regression, as an L1 penalty does not"
