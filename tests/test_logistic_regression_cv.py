@@ -264,3 +264,10 @@ def test_callback_may_end_the_search(data):
 @all_checks([ours(cv=3), ours(cv=3, scoring="neg_log_loss")])
 def test_estimator_checks(estimator):
     check_all(estimator)
+
+
+def test_tables_have_c(data):
+    X, y, _ = data
+    frame = ours(cv=3).fit(X, y > 0).cv_results_.to_frame()
+    assert_allclose(frame["C"], CS)
+    assert (np.diff(frame["alpha"]) < 0).all()

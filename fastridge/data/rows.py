@@ -60,9 +60,10 @@ def take_rows(A: Matrix, rows: NDArray[np.intp] | slice, buffer: Any = None) -> 
 def take_columns(A: Matrix, columns: NDArray[np.intp]) -> Matrix:
     """Return X[:, columns] of sparse X, without the centring of A, for ascending columns."""
     n, p = A.shape
-    turned = Matrix.from_compressed(*A.arrays, (p, n), A.kind == "csr")
-    found = take_rows(turned, columns)
-    return Matrix.from_compressed(*found.arrays, (n, len(columns)), A.kind == "csc")
+    data, indices, indptr = A.arrays
+    turned = Matrix.from_compressed(data, indices, indptr, (p, n), A.kind == "csr")
+    data, indices, indptr = take_rows(turned, columns).arrays
+    return Matrix.from_compressed(data, indices, indptr, (n, len(columns)), A.kind == "csc")
 
 
 def _columns_of(Z: NDArray[Any], columns: NDArray[np.intp], buffer: Any) -> NDArray[Any]:

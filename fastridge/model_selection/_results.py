@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 COLUMNS = (
     "l1_ratio",
     "alpha",
+    "C",
     "train_error",
     "train_error_se",
     "validation_error",
