@@ -237,7 +237,7 @@ cdef int gap_of(Run *s, double goal, double *gap) noexcept nogil:
 
 
 cdef void keep_model(Run *s) noexcept nogil:
-    """Keep eta, r and h for the dual point at the end of a step; the next pass overwrites others."""
+    """Keep eta, r and h for a dual point: the next pass writes to the other buffers."""
     cdef fr_pass *q = &s.q
     q.eta, s.old_eta = s.old_eta, q.eta
     q.r, s.old_r = s.old_r, q.r
