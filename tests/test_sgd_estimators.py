@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -571,3 +572,18 @@ def test_bets_take_no_coefficients():
     model.coef_ = np.ones(3)
     with pytest.raises(ValueError, match="'coin' always starts from 0"):
         model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_optimal_rates_of_few_rows(seed):
+    # the rates are too large for some epochs, in which the loss grows by 1e15 and more
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((30, 10))
+    y = X @ rng.standard_normal(10) + 0.5 * rng.standard_normal(30)
+    options = {"learning_rate": "optimal", "alpha": 0.01, "random_state": seed}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = SGDRegressor(**options).fit(X, y)
+    assert model.score(X, y) > 0.85
+    best = fastridge.ridge(X, y, 0.01 * 30)
+    assert model.loss_curve_[-1] < 3.0 * 0.5 * np.mean((y - X @ best.coef - best.intercept) ** 2)

@@ -53,6 +53,7 @@ from ._sgd_epochs import (
     current,
     fixed,
     halved,
+    much_above,
     penalty_of,
     random_of,
     show_epoch,
@@ -465,9 +466,14 @@ class BaseSGD(Estimator):
         order = Order(A, rows, self.shuffle, self.random_state)
         factor = self._factor(learner.n_features)
         judged = self.tol is not None or bool(self.verbose)
-        best, lowest, idle, halvings = math.inf, math.inf, 0, 0
-        safe, chosen, curve = learner.copy(), None, []
-        for epoch in range(self.max_iter):
+        # growth that may end, as rates fall, is neither a place to restart from nor an end
+        falls = rule.learning_rate in ("optimal", "invscaling")
+        grown = much_above(targets.loss_of_zeros()) if falls else math.inf
+        best, lowest, idle, halvings = math.inf, grown, 0, 0
+        safe, chosen = (learner.copy(), 0), None
+        curve: list[float] = []
+        while len(curve) < self.max_iter:
+            epoch = len(curve)
             rows_now = order.of(epoch)
             while True:
                 try:
@@ -482,19 +488,21 @@ class BaseSGD(Estimator):
                 check_finite(A)
                 shrink, halvings = halved(learner.shrink, epoch), halvings + 1
                 # restart from the epoch of the lowest loss, as weights may already be huge
-                learner = safe.copy()
+                learner, epoch = safe[0].copy(), safe[1]
                 learner.rule, learner.shrink = rule, shrink
+                rows_now, idle = order.of(epoch), 0
+                del curve[epoch:]
             mean = value / total
             curve.append(mean)
             if mean < lowest and epoch + 1 < self.max_iter:
-                lowest, safe = mean, learner.copy()
+                lowest, safe = mean, (learner.copy(), epoch + 1)
             if checked is None:
                 objective = mean + (penalty_of(learner, factor) if judged else 0.0)
             else:
                 objective = -self._score_of(*current(learner), checked)
             if self.verbose:
                 show_epoch(learner, epoch, mean, objective, checked is not None)
-            idle = idle + 1 if objective > best - tol else 0
+            idle = idle + 1 if objective > best - tol and mean <= grown else 0
             if objective < best or chosen is None:
                 best = min(best, objective)
                 chosen = None if checked is None else learner.copy()

@@ -116,7 +116,8 @@ class SGDClassifier(ClassProbabilities, SparseCoefficients, LabelledSGD):
     validation_fraction : float, default=0.1
         Share of the rows that `early_stopping` holds out, stratified by class.
     n_iter_no_change : int, default=5
-        Epochs without an improvement after which `fit` stops.
+        Epochs without an improvement after which `fit` stops. "optimal" and "invscaling", whose
+        rates fall, go on while the loss is more than 100 times that of zero coefficients.
     class_weight : dict, "balanced" or None, default=None
         Weight of each class, by its label; a class that is not named has weight 1. "balanced" gives
         each class the same total weight, `sample_weight` included. With one model for each class,

@@ -133,9 +133,14 @@ def warn_of_halvings(halvings: int, shrink: float) -> None:
         )
 
 
+def much_above(zeros: float) -> float:
+    """Return a mean loss far above that of zero coefficients."""
+    return _MUCH * max(zeros, 1.0)
+
+
 def warn_of_growth(loss: float, zeros: float) -> None:
     """Warn of a mean loss far above that of zero coefficients."""
-    if loss > _MUCH * max(zeros, 1.0):
+    if loss > much_above(zeros):
         warnings.warn(
             f"the mean loss of the last epoch is {loss:.3g}, far above that of zero coefficients,"
             f" at most {zeros:.3g}: the learning rates were too large; try a smaller eta0, features"
