@@ -59,3 +59,32 @@ def test_cross_validation_certifies_what_it_returns(n, p):
     model = fastridge.RidgeCV([0.1, 1.0], cv=3, scoring="neg_mean_squared_error").fit(X, y)
     want = relative_gradient(X, y, np.ones(n), np.ones(p), model.alpha_, model.coef_)
     assert model.relative_gradient_ == pytest.approx(want, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_coefficients_that_overflow_float32():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((24, 3))
+    y = (X[:, 0] + rng.standard_normal(24) / 4).astype(np.float32)
+    X = (1e-40 * X).astype(np.float32)
+    counts, classes, Y = np.floor(np.abs(y)), (y > 0).astype(int), np.c_[y, y]
+    f, parts = fastridge, lambda y: fastridge.Chunks.arrays(X, y, rows=9)
+    calls = [
+        lambda: f.LinearRegression().fit(X, y),
+        lambda: f.LinearRegression(positive=True).fit(X, y),
+        lambda: f.LassoCV().fit(X, y),
+        lambda: f.Lasso(1e-45).fit(X, y),
+        lambda: f.MultiTaskLasso(1e-45).fit(X, Y),
+        lambda: f.PoissonRegressor(alpha=0.0).fit(X, counts),
+        lambda: f.LogisticRegression(C=1e90).fit(X, classes),
+        lambda: f.LogisticRegression(C=1e90).fit(X, np.arange(24) % 3),
+        lambda: f.ridge(X, y, 0.0),
+        lambda: f.ridge_path(X, y, [1e-90]).coef,
+        lambda: f.ridge_batch(X[None], y[None], 0.0),
+        lambda: f.PoissonRegressor(alpha=0.0).fit(parts(counts)),
+        lambda: f.LogisticRegression(C=1e90).fit(parts(classes)),
+        lambda: f.Ridge(0.0).fit(parts(y)),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="overflows float32"):
+            call()

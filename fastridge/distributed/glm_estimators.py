@@ -14,6 +14,7 @@ from .._progress import reporter
 from .._stack import outside
 from ..data.parameters import check_penalty_factor, is_sample
 from ..data.parts import Part, Parts
+from ..data.rounding import as_dtype
 from ..losses import LOGISTIC, MULTINOMIAL, Loss
 from ..model_selection._search import Scoring
 from ..solvers.descent.grid import end_of_grid
@@ -55,7 +56,7 @@ def fit_regressor(estimator: Any, parts: Parts) -> None:
         estimator, parts, data, known, float(estimator.alpha), float(estimator.l1_ratio), start
     )
     dtype = np.float32 if known.is_float32 else np.float64
-    estimator.coef_ = found.coef[0].astype(dtype)
+    estimator.coef_ = as_dtype(found.coef[0], dtype, "coef")
     estimator.intercept_ = dtype(found.intercept[0]) if estimator.fit_intercept else 0.0
     estimator.n_iter_ = found.n_iter
     estimator.alpha_ = float(estimator.alpha)
@@ -93,8 +94,8 @@ def fit_classifier(estimator: Any, parts: Parts) -> None:
         start = estimator._start((k, p))
     found = _run(estimator, parts, data, known, alpha, float(ratio), start)
     dtype = np.float32 if known.is_float32 else np.float64
-    estimator.coef_ = found.coef.astype(dtype)
-    estimator.intercept_ = found.intercept.astype(dtype)
+    estimator.coef_ = as_dtype(found.coef, dtype, "coef")
+    estimator.intercept_ = as_dtype(found.intercept, dtype, "intercept")
     estimator.n_iter_ = np.array([found.n_iter], np.int32)
     estimator.C_ = float(C)
     estimator.classes_ = classes
@@ -248,7 +249,7 @@ def fit_regressor_cv(estimator: Any, parts: Parts) -> None:
     start = search.mean_fit(i)
     found = _run(estimator, parts, data, search.known, alpha, ratio, start, search)
     dtype = np.float32 if search.known.is_float32 else np.float64
-    estimator.coef_ = found.coef[0].astype(dtype)
+    estimator.coef_ = as_dtype(found.coef[0], dtype, "coef")
     fit_intercept = bool(estimator.fit_intercept)
     estimator.intercept_ = dtype(found.intercept[0]) if fit_intercept else 0.0
     estimator.n_iter_ = found.n_iter
@@ -288,7 +289,8 @@ def fit_classifier_cv(estimator: Any, parts: Parts) -> None:
         start = model.coef_, model.intercept_
         found = _run(model, parts, data, known, alpha, ratio, start, search)
         dtype = np.float32 if known.is_float32 else np.float64
-        model.coef_, model.intercept_ = found.coef.astype(dtype), found.intercept.astype(dtype)
+        model.coef_ = as_dtype(found.coef, dtype, "coef")
+        model.intercept_ = as_dtype(found.intercept, dtype, "intercept")
 
     estimator._decide(search, model, refit, Cs, ratios)
     estimator._set_folds(search, Cs, given_ratios, ratios, legacy)

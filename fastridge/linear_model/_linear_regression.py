@@ -16,6 +16,7 @@ from ..data.check import (
     feature_names,
 )
 from ..data.parts import in_parts
+from ..data.rounding import to_float32
 from ._base import LinearRegressor, as_scalar
 from ._parameters import (
     AT_LEAST_0,
@@ -183,8 +184,10 @@ class LinearRegression(LinearRegressor):
                 found = least_squares(rows, targets, weight, intercept, float(self.tol))
             dtype = np.float32 if A.is_float32 else np.float64
             one = Y.ndim == 1
-            self.coef_ = (found.coef[0] if one else found.coef).astype(dtype, copy=False)
-            offset = found.intercept.astype(dtype, copy=False)
+            coef, offset = found.coef[0] if one else found.coef, found.intercept
+            if A.is_float32:
+                coef, offset = to_float32(coef, "coef"), to_float32(offset, "intercept")
+            self.coef_ = coef
             self.intercept_ = offset[0] if one else offset
             self.solver_ = "nnls" if self.positive else "svd"
             if not self.positive:

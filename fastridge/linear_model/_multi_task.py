@@ -9,6 +9,7 @@ import numpy as np
 from ..data.check import check_design, check_sample_weight, check_target, feature_names, recheck
 from ..data.parameters import check_penalty_factor
 from ..data.parts import in_parts
+from ..data.rounding import to_float32
 from ..solvers.descent.fit import warn, warn_of_lost_rows
 from ..solvers.descent.groups import GroupPath
 from ._base import as_scalar
@@ -222,7 +223,8 @@ class MultiTaskElasticNet(BaseElasticNet):
         self._duals = None if np.array_equal(path.W, path.W_dual) else [path.W_dual]
         self.coef_, intercept = path.to_caller()
         if A.is_float32:
-            self.coef_, intercept = self.coef_.astype(np.float32), intercept.astype(np.float32)
+            self.coef_ = to_float32(self.coef_, "coef")
+            intercept = to_float32(intercept, "intercept")
         self.intercept_ = intercept if self.fit_intercept else 0.0
         self.solver_ = "working"
         self.n_iter_ = path.n_iter

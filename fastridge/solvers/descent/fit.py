@@ -21,6 +21,7 @@ from ...data.check import (
     is_moments,
     recheck,
 )
+from ...data.rounding import as_dtype, to_float32
 from ...quadratic.range import require_sums
 from .choose import choose_solver
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
@@ -151,8 +152,7 @@ def _joined(source, found, single, solver, options) -> ElasticNetResult:
         n_iter, gap, relative, objective = (np.array(column) for column in columns[2:6])
         converged = all(columns[6])
     if source.is_float32:
-        coef = coef.astype(np.float32)
-        intercept = np.float32(intercept) if single else intercept.astype(np.float32)
+        coef, intercept = to_float32(coef, "coef"), to_float32(intercept, "intercept")
     if not converged:
         warn("", float(np.max(relative)), int(np.max(n_iter)), options.tol)
     return ElasticNetResult(coef, intercept, solver, n_iter, gap, relative, objective, converged)
@@ -410,7 +410,7 @@ def _step(problem, path, alpha, converged, dtype, l1, l2, total):
     coef, intercept = problem.to_caller(path.u)
     step.alpha, step.intercept = alpha, intercept
     step.indices = np.flatnonzero(coef).astype(np.int32)
-    step.values = coef[step.indices].astype(dtype, copy=False)
+    step.values = as_dtype(coef[step.indices], dtype, "coef")
     step.dual_gap, step.objective = path.gap, path.objective
     step.relative_gap = path.gap / problem.null
     step.n_iter, step.converged = path.n_iter, converged

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..._matrix import Matrix
 from ...data.check import check_array, check_design, check_finite, check_sample_weight, check_target
 from ...data.parameters import check_bounds, check_flags, check_limit, check_penalty_factor
+from ...data.rounding import to_float32
 from ...losses import Binomial, Loss, Multinomial, loss_of
 from ...quadratic.range import require_sums
 from ...systems.blas import on_one_thread_for
@@ -135,7 +136,7 @@ def result_of(problem: GLMProblem, found: Solution) -> GLMResult:
     state = found.state
     coef, intercept = problem.restore(state.u, state.b)
     if problem.A.is_float32:
-        coef = coef.astype(np.float32)
+        coef = to_float32(coef, "coef")
     scale = 2.0 * problem.total
     return GLMResult(
         Fitted(problem, problem.alpha, problem.l1_ratio),

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..._matrix import Matrix
 from ...data.check import check_array, check_finite
+from ...data.rounding import to_float32
 from ...losses import Multinomial
 from ...systems.blas import on_one_thread_for
 from ...systems.damped import damped_cholesky
@@ -281,7 +282,7 @@ def result_of(
     state = found.state
     coef, intercept = problem.restore(state.U, state.b)
     if problem.A.is_float32:
-        coef = coef.astype(np.float32)
+        coef = to_float32(coef, "coef")
     fitted = Fitted(problem, problem.alpha, problem.l1_ratio)
     if some is not None:
         coef, intercept = among(coef, intercept, some, n_classes)

@@ -12,6 +12,7 @@ from ... import _systems
 from ..._stack import outside
 from ...data.check import check_batch, check_design, check_finite
 from ...data.parameters import check_flags, check_penalty_factor, check_tolerance
+from ...data.rounding import to_float32
 from .result import ROUNDING
 from .solve import solve
 
@@ -220,7 +221,7 @@ def solve_batch(
     intercept, gradient, objective = numbers[:3]
     converged = (solved <= max(tol, ROUNDING)).all(axis=1)
     if X.dtype == np.float32:
-        coef, intercept = coef.astype(np.float32), intercept.astype(np.float32)
+        coef, intercept = to_float32(coef, "coef"), to_float32(intercept, "intercept")
     if Y.ndim == 2:
         coef = coef[:, 0]
         intercept, gradient, objective = intercept[:, 0], gradient[:, 0], objective[:, 0]

@@ -12,17 +12,12 @@ from numpy.typing import NDArray
 
 from ..._stack import outside
 from ...data.predictions import LinearPredictions
+from ...data.rounding import FLOAT32_OVERFLOW, LARGEST_FLOAT32
 
 # Gradients below this share of the first one are round-off, whatever tol is.
 ROUNDING = 1e-13
 # Relative gradient of a direct solver above which it is not exact, however large tol is.
 DIRECT = 1e-6
-
-_LARGEST = float(np.finfo(np.float32).max)
-_FLOAT32 = (
-    "y is too large: the {} overflows float32, the dtype of X; expected smaller numbers, or X as"
-    " float64."
-)
 
 
 class RidgeResult(LinearPredictions):
@@ -114,17 +109,10 @@ def sufficient_gradient(run: str, tol: float) -> float:
     return ROUNDING if run in ("cg", "active_set") else max(min(tol, DIRECT), ROUNDING)
 
 
-def to_float32(values: NDArray[np.float64], name: str) -> NDArray[np.float32]:
-    """Convert numbers of a result to float32; raise where they overflow; keep NaN."""
-    if (np.abs(values) > _LARGEST).any():
-        raise ValueError(_FLOAT32.format(name))
-    return values.astype(np.float32)
-
-
 def round_to_float32(coef, lower, upper) -> NDArray[np.float64]:
     """Return coefficients (k, p) rounded to float32 within the bounds."""
-    if not (np.abs(coef) <= _LARGEST).all():
-        raise ValueError(_FLOAT32.format("coef"))
+    if not (np.abs(coef) <= LARGEST_FLOAT32).all():
+        raise ValueError(FLOAT32_OVERFLOW.format("coef"))
     rounded = coef.astype(np.float32)
     if upper is not None:
         over = (rounded > upper) & (coef <= upper)
@@ -178,11 +166,11 @@ def cast_and_warn(
         # finite in float32, after round_to_float32 or in the kernel
         result.coef = result.coef.astype(np.float32)
         if type(result.intercept) is float:
-            fits = -_LARGEST <= result.intercept <= _LARGEST
+            fits = -LARGEST_FLOAT32 <= result.intercept <= LARGEST_FLOAT32
         else:
-            fits = (np.abs(result.intercept) <= _LARGEST).all()
+            fits = (np.abs(result.intercept) <= LARGEST_FLOAT32).all()
         if not fits:
-            raise ValueError(_FLOAT32.format("intercept"))
+            raise ValueError(FLOAT32_OVERFLOW.format("intercept"))
         result.intercept = (
             np.float32(result.intercept)
             if type(result.intercept) is float

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._cached import cached
+from ...data.rounding import as_dtype
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import rounding_scale, span, unit_of_rows
 from ...quadratic.spectral import SpectralPath
@@ -268,12 +269,13 @@ class MomentsPath:
     @property
     def coef(self):
         dtype = np.float32 if self.moments.is_float32 else np.float64
-        return self._solved[0].astype(dtype, copy=False)
+        return as_dtype(self._solved[0], dtype, "coef")
 
     @cached
     def intercept(self):
         out = [self.problem.intercept(w) for w in self._solved[0]]
-        return np.array(out).astype(np.float32 if self.moments.is_float32 else np.float64)
+        dtype = np.float32 if self.moments.is_float32 else np.float64
+        return as_dtype(np.array(out), dtype, "intercept")
 
     @property
     def n_iter(self):
@@ -491,12 +493,13 @@ class DualPath:
     @property
     def coef(self):
         dtype = np.float32 if self.problem.A.is_float32 else np.float64
-        return self._solved[0].astype(dtype, copy=False)
+        return as_dtype(self._solved[0], dtype, "coef")
 
     @cached
     def intercept(self):
         out = np.array([self.problem.intercept(w) for w in self._solved[0]])
-        return out.astype(np.float32 if self.problem.A.is_float32 else np.float64)
+        dtype = np.float32 if self.problem.A.is_float32 else np.float64
+        return as_dtype(out, dtype, "intercept")
 
     @property
     def n_iter(self):

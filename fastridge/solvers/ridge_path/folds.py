@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._cached import cached
+from ...data.rounding import to_float32
 from ...data.rows import take_rows
 from ...losses import SQUARED
 from ...moments import Moments
@@ -474,7 +475,7 @@ class Folds:
         intercept = path.problem.intercept(coef)
         real = np.float32 if self.A.is_float32 else np.float64
         if self.A.is_float32:
-            coef = coef.astype(real)
+            coef = to_float32(coef, "coef")
             relative = path.certify(i, coef.astype(np.float64))
         return RidgeResult(
             coef.astype(real, copy=False),

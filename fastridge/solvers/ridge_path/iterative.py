@@ -13,6 +13,7 @@ import numpy as np
 
 from ..._cached import cached
 from ..._stack import outside
+from ...data.rounding import as_dtype
 from ...quadratic.error_bound import Goal
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.projected import span, unit_of_rows
@@ -73,7 +74,7 @@ class IterativePath:
                     self.residual[i, t] = objective[at] - alpha * self.squared_norm[i, t]
                     if first[t] > 0:
                         self.relative_gradient[i, t] = np.linalg.norm(gradient) / first[t]
-                    self.coef[i, t] = w
+                    self.coef[i, t] = as_dtype(w, dtype, "coef")
                     self.intercept[i, t] = problem.y_mean[t] - w @ problem.mean
             self.converged[i] |= self.relative_gradient[i] <= ROUNDING
             if dtype is np.float32:

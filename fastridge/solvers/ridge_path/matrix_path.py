@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...data.rounding import as_dtype
 from ...quadratic.penalty_matrix import MatrixRows, PenaltyMatrix
 from ..ridge.matrix_cg import solve_matrix_cg
 from ..ridge.options import SOLVERS
@@ -56,7 +57,7 @@ class MatrixPath(IterativePath):
             self.squared_norm[i], self.residual[i] = shrunk, objective - alpha * shrunk
             norm = np.linalg.norm(gradient, axis=0)
             np.divide(norm, first, out=self.relative_gradient[i], where=first > 0)
-            self.coef[i] = coef
+            self.coef[i] = as_dtype(coef, dtype, "coef")
             self.intercept[i] = problem.y_mean - coef @ problem.mean
             self.converged[i] = near | (self.relative_gradient[i] <= ROUNDING)
             if dtype is np.float32:

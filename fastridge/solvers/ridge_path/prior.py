@@ -12,13 +12,14 @@ from ..._cached import cached
 from ..._matrix import Matrix
 from ..._stack import outside
 from ...data.priors import check_prior_mean
+from ...data.rounding import to_float32
 from ...quadratic.penalty_matrix import INEXACT, MatrixRows, factors_and_matrix
 from ...quadratic.prior_units import PriorUnits
 from ...quadratic.problem import RidgeProblem
 from ...quadratic.sums import SumProblem
 from ...quadratic.variances import variances_in_range
 from ..ridge.moments import root_of
-from ..ridge.result import sufficient_gradient, to_float32
+from ..ridge.result import sufficient_gradient
 from .matrix_path import stays_sparse
 
 _EPS = float(np.finfo(np.float64).eps)

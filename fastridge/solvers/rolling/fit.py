@@ -20,7 +20,7 @@ from ...data.parameters import (
     check_penalty_factor,
     check_tolerance,
 )
-from ..ridge.result import to_float32
+from ...data.rounding import to_float32
 from .result import RollingRidgeResult
 from .series import Problem, Series
 from .windows import fit_windows
