@@ -305,7 +305,8 @@ class Estimator:
         except AttributeError:
             raise self._not_fitted(method) from None
         if (
-            type(X) is type(coef) is np.ndarray
+            type(X) is np.ndarray
+            and isinstance(coef, np.ndarray)
             and X.dtype == coef.dtype
             and X.ndim == 2
             and X.shape[1] == self.n_features_in_

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from ..data.check import guarded
 from ..losses import Loss
 from ..solvers.descent.folds import DescentFolds, FoldPath
-from ._choice import EXTENSIONS, at_end, beyond, spread
+from ._choice import at_end, beyond, spread
 from ._results import CVResults
 
+_EXTENSIONS = 3  # of a grid; fits of lassos take longer than those of ridge
 _EQUAL = 1e-9  # share of the best score within which others equal it up to round-off
 
 
@@ -96,7 +97,7 @@ class DescentSearch:
     def extend(self) -> list[str]:
         """Extend the grid downwards while its least penalty is the best; return a log in words."""
         said = []
-        for _ in range(EXTENSIONS):
+        for _ in range(_EXTENSIONS):
             if self.stopped:
                 break
             score = level(-self.validation.mean(axis=1))
