@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 COLUMNS = (
     "l1_ratio",
     "alpha",
-    "C",
     "train_error",
     "train_error_se",
     "validation_error",
@@ -182,6 +181,8 @@ class CVResults(Mapping[str, Any], np.lib.mixins.NDArrayOperatorsMixin):
         for name in self.columns:
             values = np.asarray(self[name])
             table[name] = np.repeat(values, k) if values.ndim == 1 else values.ravel()
+            if name == "alpha" and "C" in self:
+                table["C"] = self["C"]
         if targets:
             table = {"target": np.tile(np.arange(k), len(alpha)), **table}
         return pd.DataFrame(table)
