@@ -22,6 +22,7 @@ from .inputs import (
     as_array,
     canonical,
     check_structure,
+    check_value_count,
     column_names,
     dense_not_finite,
     feature_names,
@@ -512,11 +513,7 @@ def _check_sparse(
     seen = last_foreign()
     disordered = check_structure(indices, indptr, n_major, n_minor, name, by_column, unseen)
     nnz = int(indptr[-1])
-    if values.ndim != 1 or values.shape[0] < nnz:
-        raise ValueError(
-            f"{name} is a malformed sparse matrix: data has shape {values.shape}, but indptr ends"
-            f" at {nnz}; expected the same number."
-        )
+    check_value_count(values.shape, nnz, name)
     values, indices = values[:nnz], indices[:nnz]
     if disordered:
         values, indices, indptr = canonical(values, indices, indptr, n_major, n_minor)

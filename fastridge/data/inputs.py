@@ -281,6 +281,15 @@ def _numbers_of_objects(values: NDArray[np.object_], name: str) -> NDArray[np.fl
         ) from error
 
 
+def check_value_count(shape: tuple[int, ...], nnz: int, name: str) -> None:
+    """Raise ValueError where the values of a CSR or CSC matrix are fewer than its indices."""
+    if len(shape) != 1 or shape[0] < nnz:
+        raise ValueError(
+            f"{name} is a malformed sparse matrix: data has shape {shape}, but indptr ends at"
+            f" {nnz}; expected the same number."
+        )
+
+
 def check_sparse(X: Any, name: str) -> None:
     """Raise ValueError unless the structure of a scipy sparse matrix fits its shape.
 
@@ -292,11 +301,7 @@ def check_sparse(X: Any, name: str) -> None:
         n_minor, n_major = X.shape if by_column else X.shape[::-1]
         indices, indptr = index_arrays(X.indices, X.indptr, name)
         check_structure(indices, indptr, n_major, n_minor, name, by_column)
-        if X.data.ndim != 1 or X.data.shape[0] < indptr[-1]:
-            raise ValueError(
-                f"{name} is a malformed sparse matrix: data has shape {X.data.shape}, but indptr"
-                f" ends at {indptr[-1]}; expected the same number."
-            )
+        check_value_count(X.data.shape, int(indptr[-1]), name)
     elif X.format == "lil":
         _lil_indices(X, name)
     elif X.format == "dok":
