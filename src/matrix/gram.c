@@ -118,6 +118,11 @@ static void prepare_task(void *context, ptrdiff_t t)
     q->s->prepare(q->s->context, t, q->i0 + i, MIN(PREPARED, q->rows - i));
 }
 
+/* tasks of a slice have sums of their own: the size is negative, an error, where they are too many */
+typedef char fr_slices_fit[SINGLE_DEPTH <= PREPARED * FR_GRAM_PARTS && DEPTH <= PREPARED * FR_GRAM_PARTS
+                               ? 1
+                               : -1];
+
 static int prepare_slice(gram_job *q, int threads)
 {
     if (!q->s->prepare)
