@@ -217,3 +217,9 @@ def test_cross_validation_of_a_lasso():
 def test_shrinkage_is_of_ridge(kind):
     with pytest.raises(ValueError, match=r"estimator is a .*; expected a ridge"):
         ShrinkageDisplay.from_estimator(kind(), np.eye(3), plot=False)
+
+
+@pytest.mark.parametrize("kind", [fastridge.LogisticRegression, fastridge.LogisticRegressionCV])
+def test_shrinkage_of_another_loss_depends_on_y(kind):
+    with pytest.raises(ValueError, match=r"estimator is a .*; expected .* depends on y, too"):
+        ShrinkageDisplay.from_estimator(kind(), np.eye(3), plot=False)
