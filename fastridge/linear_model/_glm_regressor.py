@@ -262,6 +262,11 @@ class BaseGLMRegressor(BaseGLM, LinearRegressor):
         ValueError
             If the data are not those of the fit.
 
+        Warns
+        -----
+        LinAlgWarning
+            Of `scipy.linalg`: if neither the data nor a penalty determine some coefficients.
+
         Examples
         --------
         >>> from fastridge import PoissonRegressor

@@ -384,6 +384,11 @@ class BaseLogistic(SparseCoefficients, BaseGLM):
             If the data are not those of the fit, or a class of several has no weight, or the joint
             Hessian of several classes is too large.
 
+        Warns
+        -----
+        LinAlgWarning
+            Of `scipy.linalg`: if neither the data nor a penalty determine some coefficients.
+
         Examples
         --------
         >>> import numpy as np

@@ -27,9 +27,9 @@ from .problem import Array, GLMProblem, State
 
 MOST = 2000  # largest number of features or samples for which M is factored, by default
 _ELEMENTS = 4_000_000  # elements of a block of rows or columns
-_ROUNDED = 1e-11  # the same where features without a penalty are dependent
-_TAKES_PART = 1e-4  # share of a feature in a combination without variance
 _DEPENDENT = 1e-12  # share of a feature's precision below which its remainder is round-off
+_ROUNDED = 1e-11  # the same for features without a penalty, whose standard errors are warned of
+_TAKES_PART = 1e-4  # share of a feature in a combination that nothing determines
 _PROBES = 64
 _FEWEST, _ENOUGH = 12, 2e-3  # least number of probes of a trace; relative standard error to reach
 _TOL = 1e-6  # tolerance of conjugate gradients, relative to the right-hand side's norm

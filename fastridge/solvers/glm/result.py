@@ -224,6 +224,11 @@ class GLMResult:
             `random_state` is not a seed; if this result does not hold its data, or they were
             changed after the fit; or if the joint Hessian of several classes is too large.
 
+        Warns
+        -----
+        LinAlgWarning
+            Of `scipy.linalg`: if neither the data nor a penalty determine some coefficients.
+
         Examples
         --------
         >>> import fastridge

@@ -221,6 +221,7 @@ def _examine(
 
 
 def _on_threads(data: Features, work: Callable[[int], None], count: int) -> None:
+    """Call work(0), ..., work(count - 1), on threads where there are enough features."""
     on_threads(work, count, None if len(data.cross) >= _THREADED else 1)
 
 

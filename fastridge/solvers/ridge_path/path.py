@@ -31,7 +31,7 @@ from ...systems.cost import PATH, choose_solver, rows_fit
 from ..ridge.options import SOLVERS, check_memory, check_options
 from .result import RidgePath
 
-_MOST_DECADES = 16  # by which a grid is longer therefore
+_MOST_DECADES = 16  # by which a grid is extended to the least column
 _CONSTANT = 1e-28  # sums of squares over the largest, below which columns may be constant
 _DECADES = 3  # decades of the default grid, to either side of the mean diagonal
 
