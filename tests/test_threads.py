@@ -23,15 +23,15 @@ from fastridge.data.check import check_design
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks are those of POSIX")
 
 
-def run(script, *args, timeout=60, check=True, cwd=None, **environment):
+def run(script, *args, timeout=60, check=True, cwd=None, flags=(), **environment):
     """Run a script in a fresh process, warnings being errors, with variables set.
 
     The folder it runs in is not searched for modules, unless `cwd` names it.
     """
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("FASTRIDGE_", "OMP_"))}
     return subprocess.run(
-        [sys.executable, *([] if cwd else ["-P"]), "-W", "error", "-c", textwrap.dedent(script),
-         *args],
+        [sys.executable, *flags, *([] if cwd else ["-P"]), "-W", "error", "-c",
+         textwrap.dedent(script), *args],
         env=environ | environment, capture_output=True, text=True, timeout=timeout, check=check,
         cwd=cwd,
     )  # fmt: skip
@@ -483,7 +483,9 @@ def test_tree_that_is_not_built(tmp_path):
             n for n in names if n.endswith((".so", ".pyd", ".dylib", ".pyi")) or n == "__pycache__"
         },
     )  # fmt: skip
-    result = run("import fastridge", check=False, cwd=tmp_path)
+    # without the hooks of site, which would find an editable installation first
+    script = f"import sys; sys.path.append({str(Path(np.__file__).parents[1])!r}); import fastridge"
+    result = run(script, check=False, cwd=tmp_path, flags=["-S"])
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
     assert last.startswith("ImportError: fastridge is not built here: install it with 'pip")
