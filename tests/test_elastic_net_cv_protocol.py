@@ -17,7 +17,7 @@ from fastridge import ElasticNetCV, LassoCV, MultiTaskElasticNetCV, MultiTaskLas
         LassoCV(),
         LassoCV(alphas=5),
         ElasticNetCV(),
-        MultiTaskElasticNetCV(),
+        MultiTaskElasticNetCV(alphas=25),
         MultiTaskElasticNetCV(alphas=5),
         MultiTaskLassoCV(alphas=5),
     ]

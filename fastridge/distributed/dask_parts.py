@@ -79,7 +79,8 @@ class DaskParts(Parts):
         from dask.delayed import Delayed
         from distributed import wait
 
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        # client.scheduler_info can return what its timer asked for in between: no workers
+        workers = client.sync(client.scheduler.identity)["workers"].values()
         room = _FILLED * sum(one["memory_limit"] or 0 for one in workers)
         held = self._futures(client)
         if held:
