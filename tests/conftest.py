@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections import Counter
 
 import pytest
@@ -16,6 +17,9 @@ MANY, EVERY = 14, 7
 
 
 def pytest_configure(config):
+    # a shell without job control starts what runs in the background with Ctrl-C ignored
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # next to a process for each processor, more threads only wait for one another
     if getattr(config.option, "numprocesses", None):
         for name in ("FASTRIDGE_NUM_THREADS", "OPENBLAS_NUM_THREADS"):

@@ -255,24 +255,25 @@ def test_numbers_of_features_allocate_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("length", [10**9, 10**18, 10**30])
 @pytest.mark.parametrize("name", ["RidgeCV", "ElasticNetCV", "GLMCV", "SGDRegressor", "Pipeline"])
-def test_long_ranges_allocate_nothing(name, length):
+def test_long_ranges_allocate_nothing(name):
     """Code that checks parameters and attributes makes arrays and lists of ranges."""
     if name == "Pipeline":
         pytest.importorskip("sklearn")
     header, members, _ = model_mutations.source(name)
     for number in range(len(model_mutations.nodes(header["model"]))):
-        tree = copy.deepcopy(header["model"])
-        container, key = model_mutations.nodes(tree)[number]
-        container[key] = {"range": [0, length, 1]}
-        tracemalloc.start()
-        try:
-            with contextlib.suppress(ModelFileError):
-                fastridge.load(io.BytesIO(archive(tree, members)))
-            assert tracemalloc.get_traced_memory()[1] < 1 << 22, key
-        finally:
-            tracemalloc.stop()
+        # more than the memory, and by turns no size of an array or no integer of 64 bits
+        for length in (10**9, (10**18, 10**30)[number % 2]):
+            tree = copy.deepcopy(header["model"])
+            container, key = model_mutations.nodes(tree)[number]
+            container[key] = {"range": [0, length, 1]}
+            tracemalloc.start()
+            try:
+                with contextlib.suppress(ModelFileError):
+                    fastridge.load(io.BytesIO(archive(tree, members)))
+                assert tracemalloc.get_traced_memory()[1] < 1 << 22, (key, length)
+            finally:
+                tracemalloc.stop()
 
 
 def test_ranges_of_the_length_that_files_hold():

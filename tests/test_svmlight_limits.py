@@ -94,8 +94,8 @@ def test_little_more_memory_than_the_result(tmp_path):
         for row in rng.integers(1, 1000, (1000, 100)).tolist()
     ]
     path = tmp_path / "x.svm"
-    # 205 MB: buffers that do not grow with the file, and large pages, are little beside the result
-    text = (b"\n".join(lines) + b"\n") * 300
+    # 102 MB: buffers that do not grow with the file, and large pages, are little beside the result
+    text = (b"\n".join(lines) + b"\n") * 150
     path.write_bytes(text)
     (tmp_path / "x.svm.gz").write_bytes(gzip.compress(text, 1))
     for kind in ("file", "blocks", "gz"):
