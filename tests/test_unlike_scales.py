@@ -42,15 +42,22 @@ class Truth:
             w = self.w = mpmath.lu_solve(M, weighted.T * b)
             r = b - A * w
             self.residual = float(mpmath.fsum(s[i] * r[i] ** 2 for i in range(n)))
-            freedom = M**-1 * G
-            self.dof = float(mpmath.fsum(freedom[j, j] for j in range(p)))
             penalty = mpmath.fsum(f[j] * w[j] ** 2 for j in range(p))
             self.norm = float(mpmath.sqrt(penalty))
-            self.log_det = None
-            if alpha > 0 and all(v > 0 for v in f):
-                scaled = mpmath.diag([1 / (v * number(float(alpha))) for v in f]) * G
-                self.log_det = float(mpmath.log(mpmath.det(mpmath.eye(p) + scaled)))
             self.b = y_mean - mpmath.fsum(m * v for m, v in zip(mean, w, strict=True))
+        self.gram, self.system, self.penalties = G, M, [number(float(alpha)) * v for v in f]
+
+    @functools.cached_property
+    def dof(self):
+        with mpmath.workdps(60):
+            freedom = self.system**-1 * self.gram
+            return float(mpmath.fsum(freedom[j, j] for j in range(len(self.penalties))))
+
+    @functools.cached_property
+    def log_det(self):
+        with mpmath.workdps(60):
+            scaled = mpmath.diag([1 / v for v in self.penalties]) * self.gram
+            return float(mpmath.log(mpmath.det(mpmath.eye(len(self.penalties)) + scaled)))
 
     def predict(self, X):
         with mpmath.workdps(60):
