@@ -2,6 +2,7 @@
 
 #define NAME(f) FR_CAT(f, T)
 #define LOAD(p) FR_CAT(LOAD, T)(p)
+#define FIRST(p, n) FR_CAT(FIRST, T)(p, n)
 
 /* out[(i * ld + j) * VL + l] = x[l][i * p + j]; prefetches the next VL matrices. */
 static void NAME(to_lanes)(const void *const *x, ptrdiff_t n, ptrdiff_t p, ptrdiff_t ld, double *out)
@@ -85,18 +86,33 @@ FR_INLINE void NAME(dot_four)(const T *FR_RESTRICT x, ptrdiff_t ld, ptrdiff_t m,
             s3 += (LOAD(x3 + j) - SPLAT(c3)) * b;
         }
     }
-    double t0 = vec_sum(s0), t1 = vec_sum(s1), t2 = vec_sum(s2), t3 = vec_sum(s3);
+#ifdef FR_MASKED
+    const ptrdiff_t left = m - j;
+    if (left) {
+        const vec b = FIRST_double(v + j, left);
+        if (shifted) {
+            const vec a = FIRST_double(shift + j, left);
+            s0 += (FIRST(x + j, left) - a) * b;
+            s1 += (FIRST(x1 + j, left) - a) * b;
+            s2 += (FIRST(x2 + j, left) - a) * b;
+            s3 += (FIRST(x3 + j, left) - a) * b;
+        } else {
+            s0 += (FIRST(x + j, left) - SPLAT(c0)) * b;
+            s1 += (FIRST(x1 + j, left) - SPLAT(c1)) * b;
+            s2 += (FIRST(x2 + j, left) - SPLAT(c2)) * b;
+            s3 += (FIRST(x3 + j, left) - SPLAT(c3)) * b;
+        }
+        j = m;
+    }
+#endif
+    vec_sum_four(s0, s1, s2, s3, out);
     for (; j < m; j++) {
         const double a = shifted ? shift[j] : 0.0, b = v[j];
-        t0 += ((double)x[j] - (shifted ? a : c0)) * b;
-        t1 += ((double)x1[j] - (shifted ? a : c1)) * b;
-        t2 += ((double)x2[j] - (shifted ? a : c2)) * b;
-        t3 += ((double)x3[j] - (shifted ? a : c3)) * b;
+        out[0] += ((double)x[j] - (shifted ? a : c0)) * b;
+        out[1] += ((double)x1[j] - (shifted ? a : c1)) * b;
+        out[2] += ((double)x2[j] - (shifted ? a : c2)) * b;
+        out[3] += ((double)x3[j] - (shifted ? a : c3)) * b;
     }
-    out[0] = t0;
-    out[1] = t1;
-    out[2] = t2;
-    out[3] = t3;
 }
 
 static void NAME(dot_rows)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
@@ -132,10 +148,11 @@ FR_INLINE void NAME(axpy_one)(const T *FR_RESTRICT x, ptrdiff_t m, const double 
         out[j] += u * ((double)x[j] - (shifted ? shift[j] : c));
 }
 
-/* Four major vectors at a time load and store out once. */
+/* Four major vectors at a time load and store out once; but for its last m % VL numbers, which stay
+ * in a register where it can be loaded in part: `rest`. */
 FR_INLINE void NAME(axpy_four)(const T *FR_RESTRICT x, ptrdiff_t ld, ptrdiff_t m,
                                const double *FR_RESTRICT shift, const double *FR_RESTRICT c,
-                               const double *FR_RESTRICT u, double *FR_RESTRICT out,
+                               const double *FR_RESTRICT u, double *FR_RESTRICT out, vec *rest,
                                const int shifted)
 {
     const T *x1 = x + ld, *x2 = x1 + ld, *x3 = x2 + ld;
@@ -158,6 +175,26 @@ FR_INLINE void NAME(axpy_four)(const T *FR_RESTRICT x, ptrdiff_t ld, ptrdiff_t m
         }
         STORE(out + j, s);
     }
+#ifdef FR_MASKED
+    const ptrdiff_t left = m - j;
+    if (left) {
+        vec s = *rest;
+        if (shifted) {
+            const vec a = FIRST_double(shift + j, left);
+            s += u0 * (FIRST(x + j, left) - a);
+            s += u1 * (FIRST(x1 + j, left) - a);
+            s += u2 * (FIRST(x2 + j, left) - a);
+            s += u3 * (FIRST(x3 + j, left) - a);
+        } else {
+            s += u0 * (FIRST(x + j, left) - SPLAT(c0));
+            s += u1 * (FIRST(x1 + j, left) - SPLAT(c1));
+            s += u2 * (FIRST(x2 + j, left) - SPLAT(c2));
+            s += u3 * (FIRST(x3 + j, left) - SPLAT(c3));
+        }
+        *rest = s;
+    }
+#else
+    (void)rest;
     for (; j < m; j++) {
         double s = out[j];
         s += u[0] * ((double)x[j] - (shifted ? shift[j] : c0));
@@ -166,6 +203,7 @@ FR_INLINE void NAME(axpy_four)(const T *FR_RESTRICT x, ptrdiff_t ld, ptrdiff_t m
         s += u[3] * ((double)x3[j] - (shifted ? shift[j] : c3));
         out[j] = s;
     }
+#endif
 }
 
 static void NAME(axpy_rows)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
@@ -174,13 +212,15 @@ static void NAME(axpy_rows)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdif
 {
     const T *x = x_;
     ptrdiff_t i = 0;
+    vec rest = LOAD_REST(out, m);
     for (; i + 4 <= rows; i += 4) {
         if (shift)
-            NAME(axpy_four)(x + i * ld, ld, m, shift, NULL, u + i, out, 1);
+            NAME(axpy_four)(x + i * ld, ld, m, shift, NULL, u + i, out, &rest, 1);
         else
             NAME(axpy_four)(x + i * ld, ld, m, NULL, major_shift ? major_shift + i : NULL, u + i,
-                            out, 0);
+                            out, &rest, 0);
     }
+    STORE_REST(out, m, rest);
     for (; i < rows; i++) {
         if (shift)
             NAME(axpy_one)(x + i * ld, m, shift, 0.0, u[i], out, 1);
@@ -189,25 +229,74 @@ static void NAME(axpy_rows)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdif
     }
 }
 
+/* Add w (x - at) and w (x - at)^2 of four rows, which load and store the sums once; see axpy_four. */
+FR_INLINE void NAME(moment_four)(const T *FR_RESTRICT x, ptrdiff_t ld, ptrdiff_t m,
+                                 const double *FR_RESTRICT at, const double *FR_RESTRICT w,
+                                 double *FR_RESTRICT sum, double *FR_RESTRICT square, vec *rest)
+{
+    const T *x1 = x + ld, *x2 = x1 + ld, *x3 = x2 + ld;
+    const vec w0 = SPLAT(w[0]), w1 = SPLAT(w[1]), w2 = SPLAT(w[2]), w3 = SPLAT(w[3]);
+    ptrdiff_t j = 0;
+    for (; j + VL <= m; j += VL) {
+        const vec a = LOAD_double(at + j);
+        const vec d0 = LOAD(x + j) - a, d1 = LOAD(x1 + j) - a;
+        const vec d2 = LOAD(x2 + j) - a, d3 = LOAD(x3 + j) - a;
+        const vec e0 = w0 * d0, e1 = w1 * d1, e2 = w2 * d2, e3 = w3 * d3;
+        STORE(sum + j, LOAD_double(sum + j) + ((e0 + e1) + (e2 + e3)));
+        STORE(square + j, LOAD_double(square + j) + ((e0 * d0 + e1 * d1) + (e2 * d2 + e3 * d3)));
+    }
+#ifdef FR_MASKED
+    const ptrdiff_t left = m - j;
+    if (left) {
+        const vec a = FIRST_double(at + j, left);
+        const vec d0 = FIRST(x + j, left) - a, d1 = FIRST(x1 + j, left) - a;
+        const vec d2 = FIRST(x2 + j, left) - a, d3 = FIRST(x3 + j, left) - a;
+        const vec e0 = w0 * d0, e1 = w1 * d1, e2 = w2 * d2, e3 = w3 * d3;
+        rest[0] += (e0 + e1) + (e2 + e3);
+        rest[1] += (e0 * d0 + e1 * d1) + (e2 * d2 + e3 * d3);
+    }
+#else
+    (void)rest;
+    for (; j < m; j++) {
+        const double a = at[j], d0 = (double)x[j] - a, d1 = (double)x1[j] - a;
+        const double d2 = (double)x2[j] - a, d3 = (double)x3[j] - a;
+        const double e0 = w[0] * d0, e1 = w[1] * d1, e2 = w[2] * d2, e3 = w[3] * d3;
+        sum[j] += (e0 + e1) + (e2 + e3);
+        square[j] += (e0 * d0 + e1 * d1) + (e2 * d2 + e3 * d3);
+    }
+#endif
+}
+
+FR_INLINE void NAME(moment_one)(const T *FR_RESTRICT x, ptrdiff_t m, const double *FR_RESTRICT at,
+                                double w, double *FR_RESTRICT sum, double *FR_RESTRICT square)
+{
+    const vec wv = SPLAT(w);
+    ptrdiff_t j = 0;
+    for (; j + VL <= m; j += VL) {
+        const vec d = LOAD(x + j) - LOAD_double(at + j), e = wv * d;
+        STORE(sum + j, LOAD_double(sum + j) + e);
+        STORE(square + j, LOAD_double(square + j) + e * d);
+    }
+    for (; j < m; j++) {
+        const double d = (double)x[j] - at[j];
+        sum[j] += w * d;
+        square[j] += w * d * d;
+    }
+}
+
 static void NAME(moment_rows)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
                               const double *at, const double *w, double *sum, double *square)
 {
+    static const double ones[4] = {1.0, 1.0, 1.0, 1.0};
     const T *x = x_;
-    for (ptrdiff_t i = 0; i < rows; i++, x += ld) {
-        const double wi = w ? w[i] : 1.0;
-        const vec wv = SPLAT(wi);
-        ptrdiff_t j = 0;
-        for (; j + VL <= m; j += VL) {
-            const vec d = LOAD(x + j) - LOAD_double(at + j), wd = wv * d;
-            STORE(sum + j, LOAD_double(sum + j) + wd);
-            STORE(square + j, LOAD_double(square + j) + wd * d);
-        }
-        for (; j < m; j++) {
-            const double d = (double)x[j] - at[j];
-            sum[j] += wi * d;
-            square[j] += wi * d * d;
-        }
-    }
+    ptrdiff_t i = 0;
+    vec rest[2] = {LOAD_REST(sum, m), LOAD_REST(square, m)};
+    for (; i + 4 <= rows; i += 4)
+        NAME(moment_four)(x + i * ld, ld, m, at, w ? w + i : ones, sum, square, rest);
+    STORE_REST(sum, m, rest[0]);
+    STORE_REST(square, m, rest[1]);
+    for (; i < rows; i++)
+        NAME(moment_one)(x + i * ld, m, at, w ? w[i] : 1.0, sum, square);
 }
 
 static void NAME(moment_majors)(const void *x_, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t m,
@@ -258,3 +347,4 @@ static int NAME(finite)(const void *x_, ptrdiff_t n)
 
 #undef NAME
 #undef LOAD
+#undef FIRST

@@ -30,6 +30,13 @@ typedef double vec;
 #define PUT_double(p, x) STORE(p, x)
 #define PUT_float(p, x) (*(p) = (float)(x))
 FR_INLINE double vec_sum(vec a) { return a; }
+FR_INLINE void vec_sum_four(vec a, vec b, vec c, vec d, double *sums)
+{
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
+}
 FR_INLINE vec vec_below(vec a, vec b, vec yes, vec no) { return a < b ? yes : no; }
 #else
 #define VL (FR_VBYTES / 8)
@@ -63,14 +70,6 @@ FR_INLINE void ADD_float(double *p, single x)
     STORE(p, LOAD_double(p) + LOAD_float(halves));
     STORE(p + VL, LOAD_double(p + VL) + LOAD_float(halves + VL));
 }
-FR_INLINE double vec_sum(vec a)
-{
-    double s = 0;
-    for (int l = 0; l < VL; l++)
-        s += a[l];
-    return s;
-}
-
 /* a < b ? yes : no in each lane */
 typedef int64_t vec_bits __attribute__((vector_size(FR_VBYTES)));
 FR_INLINE vec vec_below(vec a, vec b, vec yes, vec no)
@@ -86,6 +85,41 @@ FR_INLINE vec vec_below(vec a, vec b, vec yes, vec no)
 typedef int64_t vec_mask __attribute__((vector_size(FR_VBYTES)));
 #define VEC_PICK(a, b, ...) __builtin_shuffle(a, b, (vec_mask){__VA_ARGS__})
 #endif
+/* sum of the lanes, in pairs: a chain of additions would take their latency VL times */
+FR_INLINE double vec_sum(vec a)
+{
+#if VL == 8
+    a += VEC_PICK(a, a, 4, 5, 6, 7, 0, 1, 2, 3);
+    a += VEC_PICK(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
+#elif VL == 4
+    a += VEC_PICK(a, a, 2, 3, 0, 1);
+#endif
+    return a[0] + a[1];
+}
+
+/* sums[k]: sum of the lanes of the k-th */
+FR_INLINE void vec_sum_four(vec a, vec b, vec c, vec d, double *sums)
+{
+#if VL == 8
+#define EVEN 0, 8, 2, 10, 4, 12, 6, 14
+#define ODD 1, 9, 3, 11, 5, 13, 7, 15
+    const vec p = VEC_PICK(a, b, EVEN) + VEC_PICK(a, b, ODD);
+    const vec q = VEC_PICK(c, d, EVEN) + VEC_PICK(c, d, ODD);
+#undef EVEN
+#undef ODD
+    const vec r = VEC_PICK(p, q, 0, 1, 8, 9, 4, 5, 12, 13) + VEC_PICK(p, q, 2, 3, 10, 11, 6, 7, 14, 15);
+    const vec s = r + VEC_PICK(r, r, 4, 5, 6, 7, 0, 1, 2, 3);
+    memcpy(sums, &s, 4 * sizeof(double));
+#elif VL == 4
+    const vec p = VEC_PICK(a, b, 0, 4, 2, 6) + VEC_PICK(a, b, 1, 5, 3, 7);
+    const vec q = VEC_PICK(c, d, 0, 4, 2, 6) + VEC_PICK(c, d, 1, 5, 3, 7);
+    STORE(sums, VEC_PICK(p, q, 0, 1, 4, 5) + VEC_PICK(p, q, 2, 3, 6, 7));
+#else
+    STORE(sums, VEC_PICK(a, b, 0, 2) + VEC_PICK(a, b, 1, 3));
+    STORE(sums + 2, VEC_PICK(c, d, 0, 2) + VEC_PICK(c, d, 1, 3));
+#endif
+}
+
 #define VEC_CROSS(i, j, low, high)                                                                 \
     do {                                                                                           \
         const vec a_ = v[i], b_ = v[j];                                                            \
@@ -113,6 +147,32 @@ FR_INLINE void vec_transpose(vec *v)
     VEC_CROSS(0, 1, PICKS(0, 2), PICKS(1, 3));
 #endif
 }
+#endif
+
+/* FIRST_double(p, n): a register of the n < VL numbers at p, and zeros; PUT_FIRST: to p */
+#if defined(__AVX512VL__) && FR_VBYTES == 64 && !defined(FR_PLAIN)
+#define FR_MASKED 1
+#define FIRST_MASK(n) (__mmask8)((1 << (n)) - 1)
+#define FIRST_double(p, n) ((vec)_mm512_maskz_loadu_pd(FIRST_MASK(n), p))
+#define FIRST_float(p, n) ((vec)_mm512_cvtps_pd(_mm256_maskz_loadu_ps(FIRST_MASK(n), p)))
+#define PUT_FIRST(p, x, n) _mm512_mask_storeu_pd(p, FIRST_MASK(n), (__m512d)(x))
+#elif defined(__AVX2__) && FR_VBYTES == 32 && !defined(FR_PLAIN)
+#define FR_MASKED 1
+#define FIRST_MASK(n) _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_set_epi64x(3, 2, 1, 0))
+#define FIRST_SINGLE(n) _mm_cmpgt_epi32(_mm_set1_epi32((int)(n)), _mm_set_epi32(3, 2, 1, 0))
+#define FIRST_double(p, n) ((vec)_mm256_maskload_pd(p, FIRST_MASK(n)))
+#define FIRST_float(p, n) ((vec)_mm256_cvtps_pd(_mm_maskload_ps(p, FIRST_SINGLE(n))))
+#define PUT_FIRST(p, x, n) _mm256_maskstore_pd(p, FIRST_MASK(n), (__m256d)(x))
+#endif
+
+/* the last m % VL of m numbers, kept in a register over many additions: a store of part of a register
+ * is not forwarded to the next load */
+#ifdef FR_MASKED
+#define LOAD_REST(p, m) FIRST_double((p) + (m) / VL * VL, (m) % VL)
+#define STORE_REST(p, m, x) PUT_FIRST((p) + (m) / VL * VL, x, (m) % VL)
+#else
+#define LOAD_REST(p, m) SPLAT(0.0)
+#define STORE_REST(p, m, x) (void)(x)
 #endif
 
 #define VEC_double vec
