@@ -44,6 +44,7 @@ _AGAIN = 3  # largest number of searches from there
 _LOWER = 1e-6  # least decrease of the criterion
 _NEARLY_ALL = 1e-2  # degrees of freedom left, as a share of the rows, where y is fitted exactly
 _LEAST_OF_RATIOS = (1e-7, 1e-6, 1e-5, 1e-4)  # relative penalties at which the smallest is fixed
+_SMALLER, _ALIKE = 0.01, 1e-6  # share of penalties, and difference of criteria, that tell nothing
 _EXACT = 1e-8  # relative penalties below which y is fitted nearly exactly
 _POWER = 480  # largest exponent of two that a column is multiplied by
 _OUT_OF_RANGE = (
@@ -285,7 +286,8 @@ def _fit_target(data: Any, criterion: Any, t: int, start: Array, tol: float, max
         choice = _lowest(search, choice)
     if criterion.may_be_zero:
         return _above_zero(search, criterion, choice)
-    if _fits_all_rows(criterion, choice) and (choice.bounded or not choice.converged):
+    ended = choice.converged and not choice.bounded
+    if _fits_all_rows(criterion, choice) and not (ended and _rises_below(search, choice)):
         found = _with_least_fixed(search, choice)
         if found is not None:
             return found._replace(bounded=False, noiseless=True)
@@ -316,6 +318,13 @@ def _fits_all_rows(criterion: Any, choice: Choice) -> bool:
     """Return whether penalised features leave next to nothing of any y, as in wide data."""
     left = criterion.left - float(choice.state.dof.sum())
     return bool(left < _NEARLY_ALL * criterion.total)
+
+
+def _rises_below(search: Search, choice: Choice) -> bool:
+    """Return whether smaller penalties are worse; a search also ends where they are alike."""
+    if choice.alpha.min() >= _LEAST_OF_RATIOS[0]:
+        return True
+    return search.value(_SMALLER * choice.alpha) > choice.value + _ALIKE
 
 
 def _with_least_fixed(search: Search, choice: Choice) -> Choice | None:
