@@ -205,5 +205,7 @@ def test_free_features_of_unlike_scales():
         plain = fastridge.glm(X * scale, y, "multinomial", 0.0, tol=1e-2)
         assert expected.converged
         assert_allclose(result.objective, expected.objective, rtol=1e-9)
-        assert_allclose(result.coef * scale, expected.coef, rtol=1e-4, atol=1e-5)
+        # for an even number of classes, many shifts of a feature's coefficients have one L1 norm
+        found, known = (c - c.mean(axis=0) for c in (result.coef * scale, expected.coef))
+        assert_allclose(found, known, rtol=1e-4, atol=1e-5)
         assert plain.objective <= expected.objective + 1e-4
