@@ -435,10 +435,13 @@ class BaseSGD(Estimator):
                 and coef is None
                 and intercept is None
             ):
-                # keep its rates too: long first steps would move away from the solution
-                self._take_coef(before)
-                self._bring_up(before, rule)
-                return before
+                # keep its rates too: long first steps would move away from the solution; the
+                # learner of the previous fit stays whole where this one raises
+                learner = before.copy()
+                self._take_coef(learner)
+                learner.restart_averages()
+                self._bring_up(learner, rule)
+                return learner
         if self.warm_start and hasattr(self, "coef_"):
             coef = self.coef_ if coef is None else coef
             intercept = self.intercept_ if intercept is None else intercept
@@ -564,17 +567,23 @@ class BaseSGD(Estimator):
 
     def _step(self, A: Matrix, targets: Targets, learner: Learner) -> None:
         """Learn from the rows once, in their order."""
-        halvings = 0
-        while True:
-            try:
-                value = targets.learned(learner, A)
-                break
-            except Unsound:
-                A = look_at(A)
-            except Diverged:
-                check_finite(A)
-                targets.unit()
-                learner.shrink, halvings = halved(learner.shrink, 0), halvings + 1
+        halvings, shrink = 0, learner.shrink
+        try:
+            while True:
+                try:
+                    value = targets.learned(learner, A)
+                    break
+                except Unsound:
+                    A = look_at(A)
+                except Diverged:
+                    check_finite(A)
+                    targets.unit()
+                    learner.shrink, halvings = halved(learner.shrink, 0), halvings + 1
+        except BaseException:
+            if halvings:
+                # later calls learn at the rates before this one
+                learner.shrink = shrink
+            raise
         total = targets.total(None) * (
             1 if learner.rule.loss == "multinomial" else learner.n_outputs
         )

@@ -124,7 +124,7 @@ class SGDClassifier(ClassProbabilities, SparseCoefficients, LabelledSGD):
         the weight of the class's rows in its own model, as in scikit-learn.
     warm_start : bool, default=False
         Start from the coefficients of the previous fit; "auto", "coin" and "adagrad" also continue
-        with their rates.
+        with their rates. Averages begin anew.
     average : bool or int, default=False
         True: `coef_` is the mean over all steps (Polyak averaging). An int: the mean from that row
         on. "auto" and "adagrad" weight each step by its rate.

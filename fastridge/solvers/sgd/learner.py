@@ -398,6 +398,11 @@ class Learner:
             weights = sums / (self.t - began)
         return np.ascontiguousarray(weights[:, :-1]), np.ascontiguousarray(weights[:, -1])
 
+    def restart_averages(self) -> None:
+        """Forget the averages; new ones begin with the next row."""
+        self._steps.flush()
+        self._steps.numbers[BEGAN] = -1.0
+
     def set_coef(self, coef: Floats, intercept: Floats) -> None:
         """Set coefficients (n_outputs, n_features) and intercepts (n_outputs,).
 
