@@ -4,6 +4,7 @@ import warnings
 
 import mixed_models as data
 import numpy as np
+import pandas as pd
 import pytest
 from estimator_checks import all_checks, check_all
 from scipy import sparse
@@ -398,6 +399,9 @@ def test_relevance_determination_is_at_least_as_likely_as_scikit_learns():
         (np.array([1, "NaT", 1], "M8[D]"), "groups has the label NaT at feature 1"),
         ([1j, 2, 3], "groups has labels of dtype complex128"),
         ([None, None, None], "groups has the label None at feature 0"),
+        (pd.MultiIndex.from_tuples([(0, 1)] * 3), r"groups has the label \(0, 1\)"),
+        (pd.Series([[0, 1], [0], [1]]).to_numpy(), r"groups has the label \[0, 1\]"),
+        (np.ma.masked_array([0, 0, 1], mask=[0, 1, 0]), "groups is a masked array"),
     ],
 )
 def test_groups_that_are_wrong(groups, match):

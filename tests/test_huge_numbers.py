@@ -146,3 +146,33 @@ def test_grids_beyond_the_memory():
         fastridge.LassoCV(alphas=10**10).fit(X, NUMBERS)
     with pytest.raises(ValueError, match=f"'Cs' .* must be an int from 1 to {most}"):
         fastridge.LogisticRegressionCV(Cs=10**10).fit(X, Y["SGDClassifier"])
+
+
+@pytest.mark.parametrize("name", ["PoissonRegressor", "LogisticRegression", "SGDRegressor"])
+def test_factors_that_the_strength_multiplies_beyond_float64(name):
+    strength = {"C": 1e-4} if name == "LogisticRegression" else {"alpha": 1e4}
+    factor = np.r_[1e308, np.ones(X.shape[1] - 1)]
+    model = getattr(fastridge, name)(penalty_factor=factor, **strength)
+    for target in [Y[name], np.arange(len(X)) % 3][: 2 if name == "LogisticRegression" else 1]:
+        with pytest.raises(ValueError, match=r"penalty_factor is 1e\+308 for a feature"):
+            model.fit(X, target)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_a_weight_that_leaves_the_other_class_no_share_of_the_mean(l1_ratio):
+    rows = np.random.default_rng(0).standard_normal((40, 3))
+    labels = (rows[:, 0] + np.arange(40) % 3 > 0.5).astype(int)
+    for heavy in (0, 1):
+        # that the mean rounds to 1 changes nothing: classes may be swapped
+        weight = np.ones(40)
+        weight[np.flatnonzero(labels == heavy)[0]] = 1e20
+        models = [
+            fastridge.LogisticRegression(l1_ratio=l1_ratio, tol=1e-8).fit(
+                rows, labels == c, sample_weight=weight
+            )
+            for c in (0, 1)
+        ]
+        assert 0 < models[0].objective_ < 1e-16
+        assert models[0].relative_gap_ < 1e-10
+        np.testing.assert_allclose(models[0].coef_, -models[1].coef_, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(models[0].intercept_, -models[1].intercept_, rtol=1e-3)

@@ -525,6 +525,8 @@ def test_bad_input_is_named():
         SGDClassifier("log_loss", learning_rate="pa1").fit(X, labels_of(y))
     with pytest.raises(ValueError, match="coef_init does not match"):
         SGDRegressor().fit(X, y, coef_init=np.zeros(3))
+    with pytest.raises(ValueError, match=r"coef_init, .*, has shape \(6,\); expected \(3, 6\)"):
+        SGDClassifier().fit(X, labels_of(y, 3), coef_init=np.zeros(6))
     with pytest.raises(ValueError, match="intercept_init does not match"):
         SGDRegressor().fit(X, y, intercept_init=np.zeros(3))
 

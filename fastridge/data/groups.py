@@ -154,6 +154,8 @@ def _labels(groups: Any, unit: str) -> NDArray[Any]:
             f"groups is a sparse {type(groups).__name__}; expected an array of a label for each"
             f" {unit}."
         )
+    if np.ma.isMaskedArray(groups) and np.ma.getmaskarray(groups).any():
+        raise ValueError("groups is a masked array with masked values; fill or drop them.")
     try:
         labels = np.asarray(groups)
     except (TypeError, ValueError) as error:
@@ -169,6 +171,12 @@ def _labels(groups: Any, unit: str) -> NDArray[Any]:
                 f"groups has strings and the label {odd!r}; expected all strings or all numbers."
             )
         if kind == "O":
+            odd = [label for label in parts if isinstance(label, (list, tuple, np.ndarray))]
+            if odd:
+                raise TypeError(
+                    f"groups has the label {odd[0]!r}; expected a finite number or a string for"
+                    " each."
+                )
             labels = np.asarray(parts.tolist()).reshape(labels.shape)
     if labels.dtype.kind not in "biufUSMmO":
         raise TypeError(

@@ -361,7 +361,15 @@ class BaseSGD(Estimator):
         """Return penalty factors; zeros where "optimal" needs alpha and nothing is penalised."""
         if self.penalty is None and self.learning_rate == "optimal":
             return np.zeros(p)
-        return check_penalty_factor(self.penalty_factor, p)
+        factor = check_penalty_factor(self.penalty_factor, p)
+        if factor is not None and self.penalty is not None:
+            largest = float(factor.max(initial=0.0))
+            if not math.isfinite(self._strength() * largest):
+                raise ValueError(
+                    f"penalty_factor is {largest:g} for a feature, which alpha multiplies beyond"
+                    " float64; expected smaller numbers."
+                )
+        return factor
 
     # data
 

@@ -92,9 +92,15 @@ def check_start(coef: Any, intercept: Any, p: int, k: int) -> tuple[Vector, Vect
         given = to_dense(coef, "coef_init") if is_sparse(coef) else coef
         W = np.array(numbers(as_array(given, "coef_init"), "coef_init"), np.float64, order="C")
         if k > 1 and W.shape != (k, p):
-            raise ValueError("Provided ``coef_`` does not match dataset. ")
+            raise ValueError(
+                "Provided ``coef_`` does not match dataset. coef_init, or coef_ with warm_start,"
+                f" has shape {W.shape}; expected ({k}, {p})."
+            )
         if k == 1 and W.size != p:
-            raise ValueError("Provided coef_init does not match dataset.")
+            raise ValueError(
+                "Provided coef_init does not match dataset. coef_init, or coef_ with warm_start,"
+                f" has shape {W.shape}; expected ({p},) or (1, {p})."
+            )
         W = W.reshape(k, p)
     if intercept is None:
         b = np.zeros(k)

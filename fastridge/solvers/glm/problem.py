@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..._matrix import Matrix
 from ..._threads import check_stop
-from ...losses import Loss
+from ...losses import Logistic, Loss
 from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
 
@@ -30,6 +30,7 @@ Array = NDArray[np.float64]
 
 _EPS = float(np.finfo(np.float64).eps)
 _PIECE = 1 << 14  # number of samples that fit into the cache
+_NEAR = 1e-8  # distance of a mean from 1 below which it is summed by itself
 _MOST_SEARCH = 200  # largest number of steps of the search for an intercept
 _FAR = 30.0  # first width of the search for an intercept where Newton's method fails
 
@@ -146,6 +147,7 @@ class GLMProblem:
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
         """Set the penalty."""
+        check_strengths(alpha, self.factor)
         self.alpha, self.l1_ratio = alpha, l1_ratio
         self.l1 = (alpha * l1_ratio) * self.factor
         self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
@@ -276,6 +278,10 @@ class GLMProblem:
                 top = float(self.offset.max())
                 return float(np.log(mean / (self.weight @ np.exp(self.offset - top)))) - top
             return float(self.loss.link(np.array(mean))) - float(self.weight @ self.offset)
+        if isinstance(self.loss, Logistic) and 1.0 - mean < _NEAR:
+            # 1 - mean is round-off, or 0
+            rest = float(self.weight @ (1.0 - self.y))
+            return float(np.log(mean) - np.log(rest)) if rest > 0 else np.inf
         return float(self.loss.link(np.array(mean)))
 
     def settle(self, state: State) -> State:
@@ -333,6 +339,16 @@ class GLMProblem:
 def rows_without_weight(weight: Array | None) -> NDArray[np.intp] | None:
     """Return the rows of weight 0; None where there are none."""
     return None if weight is None or weight.all() else np.flatnonzero(weight == 0)
+
+
+def check_strengths(alpha: float, factor: Array) -> None:
+    """Raise an error for penalties of features that overflow."""
+    largest = float(factor.max(initial=0.0))
+    if np.isfinite(alpha) and not np.isfinite(alpha * largest):
+        raise ValueError(
+            f"penalty_factor is {largest:g} for a feature, which the strength {alpha:g} of the"
+            " penalty multiplies beyond float64; expected smaller numbers."
+        )
 
 
 def clear_overflow(T: Array, rows: NDArray[np.intp] | None) -> Array:

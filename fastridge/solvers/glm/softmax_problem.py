@@ -25,7 +25,7 @@ from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
 from ...systems.lapack import call
 from ..descent.grid import LEAST_L1_RATIO
-from .problem import clear_overflow, rows_without_weight
+from .problem import check_strengths, clear_overflow, rows_without_weight
 
 Array = NDArray[np.float64]
 
@@ -126,6 +126,7 @@ class SoftmaxProblem:
 
     def penalise(self, alpha: float, l1_ratio: float) -> None:
         """Set the penalty."""
+        check_strengths(alpha, self.factor)
         self.alpha, self.l1_ratio = alpha, l1_ratio
         self.l1 = (alpha * l1_ratio) * self.factor
         self.l2 = (alpha * (1.0 - l1_ratio)) * self.factor
