@@ -473,6 +473,9 @@ def test_bad_class_weights():
         RidgeClassifier(class_weight={0: 1.0, 7: 2.0}).fit(X, y)
     with pytest.raises(ValueError, match=r"class_weight \(per sample\)\[\d+\] == -1"):
         RidgeClassifier(class_weight={0: -1.0}).fit(X, y)
+    for value in ("a", np.ones(2), 1j, 10**400, {0: 1.0}):
+        with pytest.raises(ValueError, match=r"class_weight\[0\] is .*; expected a finite number"):
+            RidgeClassifier(class_weight={0: value}).fit(X, y)
     with pytest.raises(ValueError, match="class_weight is a dict, but y is an indicator"):
         RidgeClassifier(class_weight={0: 1.0}).fit(X, np.c_[y, 1 - y])
     agree(

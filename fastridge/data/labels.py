@@ -176,7 +176,13 @@ def weights_of_classes(
     left_out = []
     for position, label in enumerate(classes.tolist()):
         if label in class_weight:
-            by_class[position] = class_weight[label]
+            value = class_weight[label]
+            try:
+                by_class[position] = value
+            except (TypeError, ValueError, OverflowError):
+                raise ValueError(
+                    f"class_weight[{label!r}] is {value!r}; expected a finite number, at least 0."
+                ) from None
         else:
             left_out.append(label)
     if left_out and len(classes) - len(left_out) < len(class_weight):

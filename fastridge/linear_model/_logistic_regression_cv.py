@@ -504,6 +504,8 @@ n_l1_ratios, n_cs, n_classes, n_dof)
 
         refit: fits a model, from its coefficients, to all rows with an alpha and an l1_ratio.
         """
+        from ..model_selection._choice import best
+
         m = len(Cs)
         results = self.cv_results_ = self._results(search, Cs, ratios)
         i = search.choose(self.select, results)
@@ -522,7 +524,7 @@ n_l1_ratios, n_cs, n_classes, n_dof)
                 setattr(self, name, getattr(model, name))
         else:
             score = search.parts["score"].transpose(1, 2, 0).reshape(search.n_folds, -1)
-            j_of, r_of = np.divmod(score.argmax(axis=1), len(ratios))
+            j_of, r_of = np.divmod([best(own) for own in score], len(ratios))
             rows = range(search.n_folds)
             own = zip(r_of, rows, j_of, strict=True)
             places = list(own)

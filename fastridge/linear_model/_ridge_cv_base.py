@@ -285,20 +285,14 @@ class BaseRidgeCV(Choosing):
         self, search: Search, folds: Folds, stored: Any, k: int, single: bool, column: bool
     ) -> None:
         """Choose, fit to all rows, and set the attributes."""
-        from ..model_selection._choice import choose
+        from ..model_selection._choice import choose, warn_without_scores
         from ..model_selection._diagnosis import Freedom, Scores, diagnose
 
         per_target = search.scoring.per_target
         results = search.results(per_target, single, stored)
         self.cv_results_ = results
         alphas, score, error = search.alphas, search.score, search.score_se
-        if np.isnan(score).all():
-            warnings.warn(
-                "scoring returned NaN for every penalty, so that the first penalty of the grid is"
-                " chosen; expected finite scores.",
-                UserWarning,
-                stacklevel=outside(),
-            )
+        warn_without_scores(score)
         select = guarded(self.select, *folds.designs())
         chosen = [
             choose(select, alphas, score[:, t], error[:, t], results, search.noise(t))

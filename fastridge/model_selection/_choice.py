@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._stack import outside
 
 DECADES = 3  # decades per extension of a grid; 1 for lassos, whose fits take longer
 EXTENSIONS = 6
@@ -130,6 +133,17 @@ def describe_extension(said: list[str], end: str) -> str:
     return message
 
 
+def warn_without_scores(score: NDArray[np.float64]) -> None:
+    """Warn where every score is NaN."""
+    if np.isnan(score).all():
+        warnings.warn(
+            "scoring returned NaN for every penalty, so that the first penalty of the grid is"
+            " chosen; expected finite scores.",
+            UserWarning,
+            stacklevel=outside(),
+        )
+
+
 def spread(
     values: NDArray[np.float64], weight: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
@@ -140,8 +154,10 @@ def spread(
     k = len(values) if weight is None else int((weight > 0).sum())
     if k < 2:
         return np.full(values.shape[1:], np.nan)
-    if weight is None:
-        return values.std(axis=0, ddof=1) / np.sqrt(k)
-    v = weight / weight.sum()
-    mean = np.tensordot(v, values, axes=1)
-    return np.sqrt(k / (k - 1) * np.tensordot(v**2, (values - mean) ** 2, axes=1))
+    # scores may be infinite
+    with np.errstate(invalid="ignore"):
+        if weight is None:
+            return values.std(axis=0, ddof=1) / np.sqrt(k)
+        v = weight / weight.sum()
+        mean = np.tensordot(v, values, axes=1)
+        return np.sqrt(k / (k - 1) * np.tensordot(v**2, (values - mean) ** 2, axes=1))

@@ -165,7 +165,9 @@ def diagnose(
 ) -> Diagnosis:
     """Diagnose one curve; errors are mean deviances (m,)."""
     curve = _Curve(loss, alphas, train, validation, null, scores, freedom)
-    verdict, reason = curve.judge(chosen)
+    # scores of a scorer may be infinite, or NaN
+    with np.errstate(invalid="ignore"):
+        verdict, reason = curve.judge(chosen)
     best, worst = curve.best, curve.worst
     return Diagnosis(
         verdict,

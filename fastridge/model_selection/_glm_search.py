@@ -16,7 +16,7 @@ from ..exceptions import GridWarning
 from ..solvers.descent.folds import run_paths
 from ..solvers.glm.folds import FoldPath, GLMFolds, LeftOutPath, paths_together
 from ..systems.blas import on_one_thread
-from ._choice import advice_of_end, at_end, best, choose, spread
+from ._choice import advice_of_end, at_end, best, choose, spread, warn_without_scores
 from ._diagnosis import Freedom, Scores, diagnose
 from ._results import CVResults
 
@@ -212,6 +212,7 @@ class GLMSearch:
         """
         alphas, ratios = results["alpha"], results["l1_ratio"]
         score, error = results["score"], results["score_se"]
+        warn_without_scores(score)
         if callable(select):
             select = guarded(select, *self.folds.designs())
             return choose(select, alphas, score, error, results)

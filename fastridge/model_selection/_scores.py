@@ -50,6 +50,9 @@ def make_scorer(scoring: Any, known: Iterable[str]) -> tuple[Callable[..., Any],
         _check_response(given, scoring, estimator)
         try:
             value = scoring(estimator, X, y, **options)
+        except StopIteration as error:
+            # of a callback it would end the search
+            raise RuntimeError("scoring raised StopIteration; expected a number.") from error
         except ValueError as error:
             # a caller's own scorer raises its own error
             if not hasattr(scoring, "_score_func"):
@@ -63,7 +66,12 @@ def make_scorer(scoring: Any, known: Iterable[str]) -> tuple[Callable[..., Any],
             raise ValueError(
                 f"scoring returned {value!r}, a {type(value).__name__}; expected a number."
             )
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(
+                "scoring returned an int too large for float64; expected a smaller number."
+            ) from None
 
     return score, _takes_weight(scoring)
 

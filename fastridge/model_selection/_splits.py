@@ -100,6 +100,10 @@ def make_splits(
         )
     elif hasattr(cv, "split") and not isinstance(cv, str):
         pairs = cv.split(X, y, groups) if metadata is None else cv.split(X, y, **metadata)
+        if not isinstance(pairs, Iterable):
+            raise TypeError(
+                f"cv.split returned {pairs!r}; expected an iterable of (train, test) rows."
+            )
     elif isinstance(cv, Iterable) and not isinstance(cv, str):
         pairs = cv
     else:
