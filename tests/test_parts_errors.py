@@ -163,3 +163,91 @@ def test_errors_of_all_kinds_name_the_part():
         fastridge.PoissonRegressor().fit(
             Chunks(lambda: [(X0[:k], np.abs(Y0[:k])) for k in [next(rows)]])
         )
+
+
+def test_data_that_change_between_passes():
+    X, y, _ = data()
+    classes = np.digitize(y - np.median(y), [-0.5, 0.5])
+
+    def changing(target, change, passes=1, at=100):
+        calls = []
+
+        def read():
+            calls.append(None)
+            for i in range(0, N, 100):
+                A, t = X[i : i + 100].copy(), target[i : i + 100].copy()
+                if len(calls) > passes and i == at:
+                    change(A, t)
+                yield A, t
+
+        return Chunks(read)
+
+    def nan(A, t):
+        A[3, 2] = np.nan
+
+    def unknown(A, t):
+        t[5] = 99
+
+    def less(A, t):
+        t[5] = -1
+
+    def same(A, t):
+        t[:] = 0
+
+    nets = {"Cs": 2, "l1_ratios": [0.0], "scoring": "accuracy", "use_legacy_attributes": False}
+    by_folds = fastridge.LogisticRegressionCV(cv=3, **nets)
+    for model in (fastridge.LogisticRegression(), fastridge.PoissonRegressor()):
+        with pytest.raises(ValueError, match="part 1: Input X contains NaN"):
+            model.fit(changing((classes > 0).astype(int), nan))
+    with pytest.raises(ValueError, match="part 1: Input X contains NaN"):
+        fastridge.RidgeCV(ALPHAS).fit(changing(y, nan))
+    for model, passes in (
+        (fastridge.LogisticRegression(), 1),
+        (fastridge.LogisticRegression(class_weight="balanced"), 2),
+        (fastridge.RidgeClassifier(class_weight="balanced"), 1),
+        (fastridge.RidgeClassifierCV(ALPHAS, cv=3), 1),
+        (by_folds, 1),
+        (by_folds, 2),
+    ):
+        for change, label in ((unknown, 99), (less, -1)):
+            with pytest.raises(ValueError, match=f"part 1: y has the label {label}, which it had"):
+                model.fit(changing(classes, change, passes))
+    with pytest.raises(ValueError, match=r"part 5: y has 100 rows of the class 0, more"):
+        fastridge.RidgeClassifierCV(ALPHAS, cv=3).fit(changing(classes, same, at=500))
+
+
+@pytest.mark.parametrize("model", [fastridge.PoissonRegressor(), fastridge.LogisticRegression()])
+def test_squares_that_overflow(model):
+    X, y, _ = data()
+    chunks = [(X[:100], y[:100] > 0), (1e200 * X[100:200], y[100:200] > 0)]
+    with pytest.raises(ValueError, match="part 1: X is too large"):
+        model.fit(Chunks(chunks))
+
+
+def test_groups_without_a_label():
+    X, y, _ = data()
+    for missing, shown in ((np.nan, "nan"), (None, "None")):
+        groups = [0.0, 1.0, 2.0, missing] * (N // 4 + 1)
+        chunks = Chunks.arrays(X, y, groups=np.array(groups[:N]), rows=100)
+        with pytest.raises(ValueError, match=f"part 0: groups has the label {shown} at row 3"):
+            fastridge.RidgeCV(ALPHAS, cv=3).fit(chunks)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (lambda a, b: [(a, [N]), (b, a)], "element 0 of cv .* expected rows from 0"),
+        (lambda a, b: [(a, b), (b, 1.0 * a)], "element 1 of cv .* expected integer rows"),
+        (lambda a, b: [(None, b), (b, a)], "element 0 of cv .* expected integer rows"),
+        (lambda a, b: [1, 2], "element 0 of cv is not a pair"),
+        (lambda a, b: [(a, b, a)], "element 0 of cv is not a pair"),
+        (lambda a, b: [([True], b), (b, a)], "element 0 of cv .* expected integer rows"),
+        (lambda a, b: [], "cv yields no folds"),
+    ],
+)
+def test_splits_that_are_wrong(rows, message):
+    X, y, _ = data()
+    half = np.arange(N) < N // 2
+    cv = rows(np.flatnonzero(half), np.flatnonzero(~half))
+    with pytest.raises(ValueError, match=message):
+        fastridge.RidgeCV(ALPHAS, cv=cv).fit(Chunks.arrays(X, y, rows=100))

@@ -132,7 +132,7 @@ def _of_labels(groups: Any, size: int, unit: str) -> FeatureGroups:
     """Return groups from a label for each feature or row, sorted by label."""
     if not isinstance(groups, np.ndarray):
         note_foreign()
-    labels = _labels(groups, unit)
+    labels = group_labels(groups, unit)
     if labels.shape != (size,):
         raise ValueError(
             f"groups has shape {labels.shape}; expected ({size},): a label for each {unit}."
@@ -147,7 +147,7 @@ def _of_labels(groups: Any, size: int, unit: str) -> FeatureGroups:
     return FeatureGroups(names, codes.astype(np.intp, copy=False).reshape(-1))
 
 
-def _labels(groups: Any, unit: str) -> NDArray[Any]:
+def group_labels(groups: Any, unit: str) -> NDArray[Any]:
     """Return an array of labels; raise if some are missing, or only some are strings."""
     if is_sparse(groups):
         raise TypeError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.parts import Parts
 from ..model_selection._hashed import HashedKFold
-from ..model_selection._splits import whole_groups
+from ..model_selection._splits import pair_of_rows, whole_groups
 from .sums import ClassFolds, Count, GroupFolds, HashedRows, LabelCounts, Targets, count_of
 
 FOLDS = 5  # where cv is None
@@ -147,9 +147,9 @@ def _of_splitter(cv: Any, n: int) -> NDArray[np.int32]:
             f" or an iterable of (train, test) rows. Got {cv!r}."
         )
     fold, seen = np.zeros(n, np.int32), np.zeros(n, np.intp)
-    for i, (train, test) in enumerate(pairs):
-        train, test = (np.asarray(rows) for rows in (train, test))
-        train, test = (np.flatnonzero(r) if r.dtype == bool else r for r in (train, test))
+    i = -1
+    for i, pair in enumerate(pairs):
+        train, test = pair_of_rows(pair, n, i)
         seen[test] += 1
         fold[test] = i
         if len(train) + len(test) != n:
@@ -157,6 +157,8 @@ def _of_splitter(cv: Any, n: int) -> NDArray[np.int32]:
                 f"cv trains fold {i} on {len(train)} of the {n - len(test)} other rows; for data in"
                 " parts, expected folds that train on all other rows."
             )
+    if i < 0:
+        raise ValueError("cv yields no folds; expected at least one.")
     if not (seen == 1).all():
         raise ValueError(
             f"cv holds out row {int(np.argmax(seen != 1))} {seen[seen != 1][0]} times; for data in"

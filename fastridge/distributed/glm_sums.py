@@ -13,6 +13,7 @@ from .._matrix import Matrix
 from ..data.check import check_finite, check_target
 from ..data.parts import Part, Sum, row_count
 from ..losses import Loss
+from ..quadratic.range import require_squares
 from ..solvers.glm.options import check_offset
 from .sums import Many, Totals, Weights, codes_of, design_of, labels_of, weights_of, weights_of_rows
 
@@ -156,6 +157,8 @@ def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
         y_sum, least = float(w @ rows.y), float(w[live] @ data.loss.least(rows.y[live]))
     if not total > 0:
         mean = variance = np.zeros(rows.A.n_columns)
+    with np.errstate(over="ignore", invalid="ignore"):
+        require_squares(float((total * (variance + mean**2)).sum()))
     found = Known(total, (mean, total * variance, low, high), y_sum, least)
     found.labels = labels
     found.has_offset = part.offset is not None or part.exposure is not None
@@ -298,6 +301,14 @@ def equations_of(
     if row_count(part.X) == 0:
         return None
     rows = _shared(part, data, origin, total)
+    found = _equations(rows, data, at, origin, is_wide)
+    if not np.isfinite(found.gradient).all():
+        # rows may have changed since they were checked
+        check_finite(rows.A)
+    return found
+
+
+def _equations(rows: Rows, data: Data, at: Any, origin: Array, is_wide: bool) -> Equations:
     if data.loss is not None and not is_wide and not rows.A.is_sparse and rows.A.n_columns:
         assert rows.weight is not None
         value, slope, curve = equations(

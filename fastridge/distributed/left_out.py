@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .. import _sklearn
 from .._cached import cached
 from .._stack import outside
-from ..data.check import check_target
+from ..data.check import check_finite, check_target
 from ..data.parts import Part, Parts, Sum, row_count
 from ..data.rows import take_rows
 from ..model_selection._scores import right_rows
@@ -177,6 +177,9 @@ class LeftOutTask(NamedTuple):
         for start in range(0, len(live), step):
             rows = live[start : start + step]
             self._add(out, take_rows(A, rows), Y[rows], weight[rows], rows, code)
+        if not np.isfinite(out[0]).all():
+            # rows may have changed since they were checked
+            check_finite(A)
         return RowSums(len(live), out)
 
     def _add(self, out: Any, A: Any, Y: Array, s: Array, rows: Any, code: Any) -> None:

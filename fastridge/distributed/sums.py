@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._matrix import Matrix
 from ..data.check import check_design, check_target, feature_names
+from ..data.groups import group_labels
 from ..data.labels import as_labels, weights_of_classes
 from ..data.parameters import non_negative
 from ..data.parts import Part, Sum, row_count
@@ -43,7 +44,7 @@ class Weights(Sum):
     def of(self, classes: NDArray[Any], factors: Array | None) -> Array:
         """Return the weight of each class, of which the labels are some, times its factor."""
         weight = np.zeros(len(classes))
-        weight[np.searchsorted(classes, self.labels)] = self.weight
+        weight[places_of(self.labels, classes, self.argument)] = self.weight
         return weight if factors is None else weight * factors
 
 
@@ -200,9 +201,22 @@ def labels_of(part: Part, n: int) -> NDArray[Any]:
 
 def codes_of(labels: NDArray[Any], classes: NDArray[Any]) -> NDArray[np.intp]:
     """Return the positions of labels among the classes, which hold all of them."""
-    if len(classes) == 2:
-        return (labels == classes[1]).astype(np.intp)
-    return np.searchsorted(classes, labels)
+    return places_of(labels, classes, "y")
+
+
+def places_of(labels: NDArray[Any], known: NDArray[Any], name: str) -> NDArray[np.intp]:
+    """Return the positions of labels among those of an earlier pass; refuse others."""
+    if (known.dtype.kind in "US") != (labels.dtype.kind in "US"):
+        places, unknown = np.zeros(len(labels), np.intp), np.ones(len(labels), bool)
+    else:
+        places = np.searchsorted(known, labels)
+        unknown = known[np.minimum(places, len(known) - 1)] != labels
+    if unknown.any():
+        raise ValueError(
+            f"{name} has the label {labels[unknown].tolist()[0]!r}, which it had not in an earlier"
+            " pass; expected the same data in each pass."
+        )
+    return places
 
 
 def class_weights(
@@ -226,7 +240,7 @@ def column(values: Any, n: int, name: str) -> NDArray[Any]:
     """Return a value for each row as a vector."""
     if values is None:
         raise ValueError(f"{name} is None; expected one value per row of X.")
-    found = np.asarray(values)
+    found = group_labels(values, "row") if name == "groups" else np.asarray(values)
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
     if found.shape != (n,):
@@ -263,6 +277,11 @@ class ClassFolds:
         fold = np.empty(len(code), np.intp)
         for c, ends in enumerate(self.ends):
             rows = np.flatnonzero(code == c)
+            if len(rows) > ends[-1] - self.before[c]:
+                raise ValueError(
+                    f"y has {len(rows)} rows of the class {self.classes.tolist()[c]!r}, more than"
+                    " in an earlier pass; expected the same data in each pass."
+                )
             fold[rows] = np.searchsorted(ends, self.before[c] + np.arange(len(rows)), "right")
         return fold
 
@@ -285,7 +304,7 @@ def fold_of_rows(part: Part, folds: Any, n: int) -> NDArray[np.intp]:
     """Return the fold of each row of a part: of its group, its class, its number, or given."""
     if isinstance(folds, GroupFolds):
         groups = column(part.groups, n, "groups")
-        return folds.fold[np.searchsorted(folds.labels, groups)]
+        return folds.fold[places_of(groups, folds.labels, "groups")]
     if isinstance(folds, ClassFolds):
         return folds.fold_of(labels_of(part, n))
     if isinstance(folds, HashedRows):

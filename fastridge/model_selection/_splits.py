@@ -194,13 +194,19 @@ def whole_groups(sizes: NDArray[Any], count: int) -> Rows:
     return fold
 
 
-def _split(pair: Any, n: int, weight: NDArray[np.float64] | None, i: int) -> Split:
+def pair_of_rows(pair: Any, n: int, i: int) -> tuple[Rows, Rows]:
+    """Return the checked rows of fold i, to train on and to test on."""
     try:
         train, test = (_rows(part, n) for part in pair)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"element {i} of cv is not a pair of (train, test) rows: {error}"
         ) from None
+    return train, test
+
+
+def _split(pair: Any, n: int, weight: NDArray[np.float64] | None, i: int) -> Split:
+    train, test = pair_of_rows(pair, n, i)
     for name, rows in (("train", train), ("test", test)):
         if not len(rows):
             raise ValueError(f"fold {i} of cv has no {name} rows; expected at least one.")

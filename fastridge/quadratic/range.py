@@ -128,6 +128,12 @@ def require_sum_products(xx: float, yy: float) -> None:
         raise ValueError(text.format(name if xx * yy > 1 else f"{name} is"))
 
 
+def require_squares(xx: float) -> None:
+    """Raise if a sum of squares of X overflows."""
+    if not xx <= _MOST_SUM:
+        raise ValueError(_TOO_LARGE.format("X"))
+
+
 def require_sums(A, y, xx, yy, fit_intercept) -> None:
     """Raise if the total sum of squares xx of A, or yy of y (n, ...), overflows or underflows."""
     if _LEAST_SUM <= xx <= _MOST_SUM and _LEAST_SUM <= yy <= _MOST_SUM:
