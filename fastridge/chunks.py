@@ -336,7 +336,13 @@ class Chunks(Parts):
     def __iter__(self) -> Iterator[Part]:
         if callable(self._source):
             with in_part(0):
-                chunks = iter(self._source())
+                chunks = self._source()
+                if not isinstance(chunks, Iterable):
+                    raise TypeError(
+                        f"source returned a {type(chunks).__name__}; expected an iterator of"
+                        " chunks."
+                    )
+                chunks = iter(chunks)
         else:
             chunks = iter(self._source)
             if chunks is self._source:

@@ -251,3 +251,15 @@ def test_splits_that_are_wrong(rows, message):
     cv = rows(np.flatnonzero(half), np.flatnonzero(~half))
     with pytest.raises(ValueError, match=message):
         fastridge.RidgeCV(ALPHAS, cv=cv).fit(Chunks.arrays(X, y, rows=100))
+
+
+@pytest.mark.parametrize("wrong", [None, 1.0, np.float64(2.0), np.array(3.0)])
+def test_what_is_no_table(wrong):
+    with pytest.raises(TypeError, match="part 1: X is a "):
+        fastridge.Ridge().fit(Chunks([(X0[:9], Y0[:9]), (wrong, Y0[:9])]))
+
+
+@pytest.mark.parametrize("returned", [None, 3])
+def test_a_source_that_returns_no_chunks(returned):
+    with pytest.raises(TypeError, match=r"part 0: source returned a .*; expected an iterator"):
+        fastridge.Ridge().fit(Chunks(lambda: returned))

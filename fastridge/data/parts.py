@@ -268,6 +268,8 @@ def in_part(number: int) -> Iterator[None]:
 def row_count(values: Any) -> int:
     """Return the number of rows of a table or a column."""
     shape = getattr(values, "shape", None)
+    if shape == () or not (shape or hasattr(values, "__len__")):
+        raise TypeError(f"X is a {type(values).__name__}; expected a table of numbers.")
     return int(shape[0]) if shape else len(values)
 
 
