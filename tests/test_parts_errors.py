@@ -263,3 +263,14 @@ def test_what_is_no_table(wrong):
 def test_a_source_that_returns_no_chunks(returned):
     with pytest.raises(TypeError, match=r"part 0: source returned a .*; expected an iterator"):
         fastridge.Ridge().fit(Chunks(lambda: returned))
+
+
+@pytest.mark.parametrize(("solver", "l1_ratio"), [("auto", 0.0), ("auto", 0.5), ("newton-cg", 0.0)])
+def test_a_loss_that_overflows_where_the_fit_starts(solver, l1_ratio):
+    X, y, _ = data()
+    offset = np.zeros(N)
+    offset[150] = 1e4
+    model = fastridge.PoissonRegressor(solver=solver, l1_ratio=l1_ratio)
+    with pytest.raises(ValueError, match=r"overflow float64 .* offset, exposure or sample_weight"):
+        model.fit(Chunks.arrays(X, np.abs(y), offset=offset, rows=100))
+    assert not hasattr(model, "coef_")

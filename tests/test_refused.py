@@ -6,6 +6,7 @@ import pytest
 import scipy.sparse as sp
 from storages import NotAnArray, make_sparse
 
+import fastridge
 from fastridge.data.check import check_design, check_sample_weight, check_target
 from fastridge.data.parameters import check_alpha, check_penalty_factor
 
@@ -215,3 +216,19 @@ def test_alphas():
     ):
         with pytest.raises(error, match=words):
             check_alpha(alpha, 3)
+
+
+@pytest.mark.parametrize("alphas", [[[1.0], [1.0, 2.0]], [[0.1, 0.2], 1.0]])
+def test_penalties_of_several_lengths(alphas):
+    X, y = np.eye(9, 3), np.arange(9.0)
+    for fit in (
+        lambda: fastridge.elastic_net_path(X, y, alphas=alphas),
+        lambda: fastridge.lasso_path(X, y, alphas=alphas),
+        lambda: fastridge.glm_path(X, y, "poisson", alphas=alphas),
+        lambda: fastridge.ridge_path(X, y, alphas),
+        lambda: fastridge.RidgeCV(alphas).fit(X, y),
+        lambda: fastridge.LassoCV(alphas=alphas, cv=3).fit(X, y),
+        lambda: fastridge.GLMCV("poisson", alphas=alphas, cv=3).fit(X, y),
+    ):
+        with pytest.raises((ValueError, TypeError), match="alphas"):
+            fit()

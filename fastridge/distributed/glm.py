@@ -36,6 +36,10 @@ _START_TOL = 1e-8  # of the fit of free features before a grid
 _DIRECT_DENSE, _DIRECT = 4000, 2000
 _STALL, _STALLED = 1e-12, 3  # gap over the objective of round-off, and steps that do not lower it
 _INNER = 0.1  # accuracy of the model's minimum, as a share of the one asked for
+_OVERFLOW = (
+    "the loss or its derivatives overflow float64 where the fit starts; expected smaller numbers in"
+    " X, offset, exposure or sample_weight."
+)
 
 
 class Penalty(NamedTuple):
@@ -202,6 +206,8 @@ class GLM:
         elif state is None or (inside != coef).any():
             coef = inside
             state = self.at(coef, intercept, is_wide)
+        if not np.isfinite(state.gradient).all():
+            raise ValueError(_OVERFLOW)
         objective = state.value + penalty.value(coef)
         free = not penalty.l1.any() and not penalty.l2.any()
         gap, converged, separated, n_iter = np.inf, False, False, 0
@@ -389,6 +395,8 @@ def _solve(H: Array, g: Array) -> Array:
     inverse = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
     M = H * inverse[:, None] * inverse
     M.flat[:: len(M) + 1] = np.where(size > 0, np.diagonal(M), 1.0)
+    if not (np.isfinite(M).all() and np.isfinite(g).all()):
+        raise ValueError(_OVERFLOW)
     try:
         factor = lapack.factor(np.array(M, order="F"))
         found = lapack.solve_factored(factor, inverse * g)

@@ -158,7 +158,7 @@ def known_of(part: Part, data: Data, labelled: bool) -> Known | None:
     if not total > 0:
         mean = variance = np.zeros(rows.A.n_columns)
     with np.errstate(over="ignore", invalid="ignore"):
-        require_squares(float((total * (variance + mean**2)).sum()))
+        require_squares(float((variance + mean**2).sum()))
     found = Known(total, (mean, total * variance, low, high), y_sum, least)
     found.labels = labels
     found.has_offset = part.offset is not None or part.exposure is not None

@@ -16,6 +16,7 @@ from ..data.check import (
     guarded,
     recheck,
 )
+from ..data.inputs import as_array
 from ..data.parameters import check_penalty_factor
 from ..exceptions import GridWarning
 from ..quadratic.variances import variances
@@ -277,7 +278,7 @@ class BaseRidgeCV(Choosing):
     def _given_alphas(self, squares: Any, d: Any) -> NDArray[np.float64]:
         """Return the given grid, or the automatic one for sums of squares and factors (p,)."""
         if self.alphas is not None and not isinstance(self.alphas, str):
-            values = np.asarray(self.alphas)
+            values = as_array(self.alphas, "alphas")
             return penalty_grid(values.reshape(1) if values.ndim == 0 else values, 1, None, None)
         return down_to_least(penalty_grid(None, self.n_alphas, lambda: squares, d), squares, d)
 

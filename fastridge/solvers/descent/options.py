@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data.inputs import as_real
+from ...data.inputs import as_array, as_real
 from ...data.parameters import check_flags, check_limit, check_seed, non_negative
 
 SOLVERS = ("auto", "gram", "working", "columns")
@@ -62,7 +62,7 @@ known_options = functools.lru_cache(maxsize=64, typed=True)(Options)
 
 def check_alphas(alphas: Any) -> NDArray[np.float64]:
     """Check penalties and return them from large to small."""
-    values = np.asarray(alphas)
+    values = as_array(alphas, "alphas")
     if values.ndim != 1 or not len(values):
         raise ValueError(f"alphas has shape {values.shape}; expected one or more penalties.")
     return np.sort(non_negative(alphas, len(values), "alphas", "fit"))[::-1].copy()

@@ -18,6 +18,7 @@ from ...data.check import (
     is_moments,
     recheck,
 )
+from ...data.inputs import as_array
 from ...data.parameters import (
     LARGEST_INT,
     check_count,
@@ -374,7 +375,7 @@ def penalty_grid(alphas, n_alphas, squares, d) -> NDArray[np.float64]:
     if isinstance(alphas, (int, np.integer)):
         alphas, n_alphas = None, check_count("alphas", alphas, LARGEST_INT)
     if alphas is not None:
-        values = np.asarray(alphas)
+        values = as_array(alphas, "alphas")
         if values.ndim != 1 or not len(values):
             raise ValueError(f"alphas has shape {values.shape}; expected (n_alphas,), not empty.")
         grid = np.array(non_negative(values, len(values), "alphas", "penalty"))
