@@ -11,7 +11,12 @@ from . import _matrix, _moments
 from ._locks import both_locked
 from .data.check import check_design, check_finite, check_target, feature_names, recheck
 from .data.parameters import non_negative
-from .quadratic.range import joined_levels, require_light_rows, weight_levels
+from .quadratic.range import (
+    joined_levels,
+    require_light_rows,
+    weight_levels,
+    weight_with_rounding,
+)
 
 __all__ = ["Moments"]
 
@@ -274,7 +279,7 @@ class Moments:
 
     def _rounding(self) -> NDArray[np.float64]:
         """Return the round-off in the sum of squares of a constant column: W (4 eps m)^2."""
-        return self.total_weight * (4 * _EPS * self.mean) ** 2
+        return weight_with_rounding(self._levels) * (4 * _EPS * self.mean) ** 2
 
     def _clear(self, least: NDArray[np.float64], least_y: NDArray[np.float64]) -> None:
         """Set sums of squares up to `least`, which are round-off, and their products to zero."""
@@ -283,7 +288,7 @@ class Moments:
             self.gram[constant] = 0.0
             self.gram[:, constant] = 0.0
             self.cross[constant] = 0.0
-        rounding = self.total_weight * (4 * _EPS * self.y_mean) ** 2
+        rounding = weight_with_rounding(self._levels) * (4 * _EPS * self.y_mean) ** 2
         constant = self.yy <= np.maximum(least_y, rounding)
         if constant.any():
             self.yy[constant] = 0.0

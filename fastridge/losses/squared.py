@@ -88,7 +88,16 @@ class Squared(Loss):
         if not fit_intercept:
             return self.null_deviance(y, weight, False)
         share: Any = 1.0 / len(y) if weight is None else (weight / weight.sum())[:, None]
-        left = (y - np.average(y, axis=0, weights=weight)) / (1.0 - share)
+        mean = np.average(y, axis=0, weights=weight)
+        if weight is None or len(y) == 1 or share.max() < 0.5:
+            left = (y - mean) / (1.0 - share)
+        else:
+            # of a row whose 1 - v may be round-off, by the mean of the others
+            heavy = int(weight.argmax())
+            rest = np.arange(len(y)) != heavy
+            share[heavy] = 0.0
+            left = (y - mean) / (1.0 - share)
+            left[heavy] = y[heavy] - np.average(y[rest], axis=0, weights=weight[rest])
         return np.average(left**2, axis=0, weights=weight)
 
     def null_generalised(self, y: Array, weight: Array | None, fit_intercept: bool) -> Array:

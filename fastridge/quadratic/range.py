@@ -16,6 +16,7 @@ _LEAST_PRODUCT, MOST_PRODUCT = 2.0**-500, 2.0**500
 # between these sums of squares keep their digits
 _LEAST_SUM, _MOST_SUM = 2.0**-960, 2.0**1000
 _LIGHT = 1e-8  # weight of a light row, over the largest
+_FAR_LIGHTER = 1e-10  # the same where a variance may be 0 though light rows vary; see matrix.h
 _LOST = 1e-6  # share of the sums of light rows that may be round-off
 _SMALL = 2.0**-470  # magnitude below which squares may be below _LEAST_SUM
 
@@ -187,6 +188,24 @@ def joined_levels(
     np.maximum.at(top, place, levels[:, 0])
     rows, sums = np.bincount(place, levels[:, 1]), np.bincount(place, levels[:, 2])
     return np.stack([top, rows, sums], axis=1)[rows > 0]
+
+
+def has_light_rows(weight: NDArray[np.float64] | None) -> bool:
+    """Return whether light rows may vary where sums take a column for constant; see matrix.h."""
+    if weight is None:
+        return False
+    live = weight[weight > 0]
+    return bool(live.min(initial=np.inf) < _FAR_LIGHTER * live.max(initial=0.0))
+
+
+def weight_with_rounding(levels: NDArray[np.float64]) -> float:
+    """Return the weight of the rows whose squares about the mean have round-off.
+
+    A single row that outweighs the others is the place about which sums are taken, exactly.
+    """
+    light = levels[:, 0] < _FAR_LIGHTER * levels[:, 0].max(initial=0.0)
+    alone = light.any() and levels[~light, 1].sum() == 1
+    return float(levels[light if alone else slice(None), 2].sum())
 
 
 def lost_rows(levels: NDArray[np.float64], p: int) -> str | None:

@@ -61,6 +61,11 @@ void fr_place(const fr_matrix *a, const double *w, double *place);
  * constant up to round-off of its own scale; w NULL: ones. Sparse columns far from zero take a
  * second pass. */
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads);
+/* Return whether weights above 0 are so unlike that light rows may vary while the variance is 0. */
+int fr_some_are_light(const double *w, ptrdiff_t n);
+/* Where weights are so unlike that a column may vary in light rows though its variance is 0 beside its
+ * mean: means and variances of the rows whose weight is not 0, to be freed; else NULL. */
+int fr_even_stats(fr_matrix *a, const double *w, double **even, int n_threads);
 
 /* add the numbers of stored elements of the rows, or of the columns, of compressed data */
 int fr_counts(const fr_matrix *a, int of_rows, int64_t *counts);

@@ -60,15 +60,24 @@ static int dense_moments(fr_moments *m)
         m->yy[t] = g[(p + t) * ld + p + t] - m->y_offset[t] * d;
     }
     /* Compact to p x p in place, subtracting the share of the means. */
+    double *even = NULL;
+    int seen = 0, status_of_even = 0;
     for (ptrdiff_t i = 0; i < p; i++) {
         const double d = m->total * m->offset[i];
         for (ptrdiff_t j = i; j < p; j++)
             g[i * p + j] = g[i * ld + j] - d * m->offset[j];
-        if (!(g[i * p + i] > fr_lost(n) * d * m->offset[i]) ||
-            (m->centre && fr_is_constant(m->shift[i] + m->offset[i], g[i * p + i] / m->total)))
+        const double square = g[i * p + i];
+        int constant = !(square > fr_lost(n) * d * m->offset[i]);
+        if (!constant && m->centre && fr_is_constant(m->shift[i] + m->offset[i], square / m->total)) {
+            if (!seen++)
+                status_of_even = fr_even_stats(m->a, m->w, &even, m->n_threads);
+            constant = !(even && even[p + i] > 0);
+        }
+        if (constant)
             g[i * p + i] = 0;
     }
-    return 0;
+    free(even);
+    return status_of_even;
 }
 
 /* Compact from order ld to p x p: M = G - W o o' in units of the scale, with the exact diagonal;
@@ -85,8 +94,12 @@ static int single_gram(const fr_moments *m, const double *g, ptrdiff_t ld, const
         const double rest = exact - d * m->offset[i] * si * si;
         for (ptrdiff_t j = i; j < p; j++)
             to[i * p + j] = g[i * ld + j] - d * si * (m->offset[j] * m->scale[j]);
-        const int constant = !(rest > fr_lost(n) * d * m->offset[i] * si * si) ||
-            (m->centre && fr_is_constant(m->shift[i] + m->offset[i], rest / si / si / total));
+        int constant = !(rest > fr_lost(n) * d * m->offset[i] * si * si);
+        if (!constant && m->centre && fr_is_constant(m->shift[i] + m->offset[i], rest / si / si / total)) {
+            if (fr_some_are_light(m->w, n))
+                return FR_UNSTABLE;
+            constant = 1;
+        }
         to[i * p + i] = constant ? 0.0 : rest;
     }
     return 0;

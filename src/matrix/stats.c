@@ -210,6 +210,36 @@ static int correct_far(const fr_matrix *a, const double *w, double total, double
     return status;
 }
 
+int fr_some_are_light(const double *w, ptrdiff_t n)
+{
+    double least = INFINITY, most = 0;
+    for (ptrdiff_t i = 0; i < n && w; i++) {
+        most = MAX(most, w[i]);
+        least = w[i] > 0 ? MIN(least, w[i]) : least;
+    }
+    return least < 1e-10 * most;
+}
+
+int fr_even_stats(fr_matrix *a, const double *w, double **even, int n_threads)
+{
+    const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
+    *even = NULL;
+    if (!fr_some_are_light(w, n))
+        return 0;
+    double *found = malloc((size_t)(2 * MAX(p, 1)) * sizeof(double)), *live = malloc((size_t)n * sizeof(double));
+    int status = found && live ? 0 : FR_NO_MEMORY;
+    for (ptrdiff_t i = 0; i < n && !status; i++)
+        live[i] = w[i] > 0;
+    if (!status)
+        status = fr_column_stats(a, live, found, found + p, n_threads);
+    free(live);
+    if (status)
+        free(found);
+    else
+        *even = found;
+    return status;
+}
+
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads)
 {
     const ptrdiff_t n = fr_n_rows(a), p = fr_n_columns(a);
@@ -234,9 +264,20 @@ int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, in
     }
     if (a->index >= 0 && !status)
         status = correct_far(a, w, total, mean, var);
+    ptrdiff_t constant = 0;
     for (ptrdiff_t j = 0; j < p && !status; j++)
-        if (var[j] != INFINITY && fr_is_constant(mean[j], var[j]))
+        constant += var[j] != INFINITY && fr_is_constant(mean[j], var[j]);
+    double *even = NULL;
+    if (constant && !status)
+        status = fr_even_stats(a, w, &even, n_threads);
+    if (even && a->index >= 0 && !status)
+        /* the first means of heavy rows were rounded */
+        status = correct_far(a, w, total, mean, var);
+    for (ptrdiff_t j = 0; j < p && !status; j++)
+        if (var[j] != INFINITY && fr_is_constant(mean[j], var[j]) &&
+            !(even && even[p + j] > 0 && var[j] > 0))
             var[j] = 0;
+    free(even);
     free(near);
     return status;
 }

@@ -78,8 +78,9 @@ def elastic_net(
         "gram": covariance updates on the Gram matrix of all features. "working": the same on a
         working set. "columns": residual updates with the columns of a working set. "auto" chooses
         by shape and storage, and switches from "working" to "columns" as the set grows. Moments
-        are fitted by "gram". Features of penalty factor 0 that depend on each other are projected
-        out of the others by "working", whichever is named.
+        are fitted by "gram". "working" runs, whichever is named, where features of penalty factor 0
+        depend on each other, which it projects out of the others, and where weights are below
+        1e-10 of the largest, whose rows its sums do not lose.
     tol : float, default=1e-4
         Bound on `ElasticNetResult.relative_gap`, the duality gap over the null objective.
     max_iter : int, default=1000

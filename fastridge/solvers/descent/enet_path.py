@@ -187,8 +187,9 @@ def enet_path(
         Penalise in units of the columns' weighted standard deviations.
     solver : {"auto", "gram", "working", "columns"}, default="auto"
         For one target: "gram" forms a Gram matrix of all features, "working" one of a working set,
-        "columns" works on columns without a Gram matrix; "auto" chooses. Dependent features of
-        penalty factor 0 are projected out by "working", whichever is named.
+        "columns" works on columns without a Gram matrix; "auto" chooses. Dependent
+        features of penalty factor 0, and weights below 1e-10 of the largest, have "working",
+        whichever is named.
     stop_r2 : float or None, default=None
         End after the first fit that explains this share of the sum of squares; for one target.
     stop : callable or None, default=None

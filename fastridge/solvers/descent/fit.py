@@ -22,7 +22,7 @@ from ...data.check import (
     recheck,
 )
 from ...data.rounding import as_dtype, to_float32
-from ...quadratic.range import require_sums
+from ...quadratic.range import has_light_rows, require_sums
 from .choose import choose_solver
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .options import Options
@@ -103,7 +103,7 @@ def solve(
     if coef_init is not None:
         coef_init = check_array("coef_init", coef_init, (p,) if single else (k, p)).reshape(k, p)
     warn_of_lost_rows(sample_weight, p)
-    solver = find_solver(source, options.solver, 1) if gram is None else "gram"
+    solver = find_solver(source, options.solver, 1, sample_weight) if gram is None else "gram"
     found, duals = [], []
     problem = None
     if Y is not None and free_are_dependent(
@@ -290,7 +290,8 @@ def solve_path(
     warn_of_lost_rows(sample_weight, p)
     solver = "gram"
     if gram is None or Y is None:
-        solver = find_solver(source, options.solver, n_alphas if alphas is None else len(alphas))
+        m = n_alphas if alphas is None else len(alphas)
+        solver = find_solver(source, options.solver, m, sample_weight)
     problem = make_problem(source, Y, 0, solver, sample_weight, constraints, options, gram)
     u = None
     if coef_init is not None:
@@ -347,14 +348,15 @@ def solve_path(
     return result
 
 
-def find_solver(source, solver, n_alphas):
+def find_solver(source, solver, n_alphas, weight=None):
+    """Return the solver that runs; "working" instead of "gram" where sums would lose light rows."""
     if is_moments(source):
         if solver not in ("auto", "gram"):
             raise ValueError(f"solver must be 'auto' or 'gram' for Moments; got {solver!r}.")
         return "gram"
     if solver == "auto":
-        return choose_solver(source, n_alphas)
-    return solver
+        solver = choose_solver(source, n_alphas)
+    return "working" if solver == "gram" and has_light_rows(weight) else solver
 
 
 def make_problem(

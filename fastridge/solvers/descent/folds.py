@@ -19,9 +19,8 @@ from ...data.rows import take_rows
 from ...losses import SQUARED
 from ...moments import Moments
 from ...systems.blas import on_one_thread
-from .choose import choose_solver
 from .dof import DescentFreedom
-from .fit import free_are_dependent, make_problem
+from .fit import find_solver, free_are_dependent, make_problem
 from .grid import LEAST_L1_RATIO, alpha_grid, spaced
 from .groups import GroupPath
 from .path import DescentPath
@@ -172,7 +171,7 @@ class DescentFolds:
         self.constraints, self.several, self.apart = constraints, several, apart
         self.count = len(splits) if apart is None else 1
         self.k, self.p = Y.shape[1], A.n_columns
-        self.solver = choose_solver(A, n_alphas) if solver == "auto" else solver
+        self.solver = find_solver(A, solver, n_alphas, weight)
         # use GroupPath also for one target if unpenalised features must be projected out
         self.grouped = several or free_are_dependent(A, weight, constraints, fit_intercept)
         if self.grouped:
