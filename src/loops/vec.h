@@ -70,6 +70,7 @@ FR_INLINE void ADD_float(double *p, single x)
     STORE(p, LOAD_double(p) + LOAD_float(halves));
     STORE(p + VL, LOAD_double(p + VL) + LOAD_float(halves + VL));
 }
+
 /* a < b ? yes : no in each lane */
 typedef int64_t vec_bits __attribute__((vector_size(FR_VBYTES)));
 FR_INLINE vec vec_below(vec a, vec b, vec yes, vec no)
@@ -85,6 +86,7 @@ FR_INLINE vec vec_below(vec a, vec b, vec yes, vec no)
 typedef int64_t vec_mask __attribute__((vector_size(FR_VBYTES)));
 #define VEC_PICK(a, b, ...) __builtin_shuffle(a, b, (vec_mask){__VA_ARGS__})
 #endif
+
 /* sum of the lanes, in pairs: a chain of additions would take their latency VL times */
 FR_INLINE double vec_sum(vec a)
 {

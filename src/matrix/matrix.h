@@ -61,6 +61,7 @@ void fr_place(const fr_matrix *a, const double *w, double *place);
  * constant up to round-off of its own scale; w NULL: ones. Sparse columns far from zero take a
  * second pass. */
 int fr_column_stats(fr_matrix *a, const double *w, double *mean, double *var, int n_threads);
+#define FR_FAR_LIGHTER 1e-10 /* weight of a row beside the largest */
 /* Return whether weights above 0 are so unlike that light rows may vary while the variance is 0. */
 int fr_some_are_light(const double *w, ptrdiff_t n);
 /* Where weights are so unlike that a column may vary in light rows though its variance is 0 beside its

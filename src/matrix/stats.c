@@ -217,7 +217,7 @@ int fr_some_are_light(const double *w, ptrdiff_t n)
         most = MAX(most, w[i]);
         least = w[i] > 0 ? MIN(least, w[i]) : least;
     }
-    return least < 1e-10 * most;
+    return least < FR_FAR_LIGHTER * most;
 }
 
 int fr_even_stats(fr_matrix *a, const double *w, double **even, int n_threads)
