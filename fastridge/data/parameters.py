@@ -47,6 +47,16 @@ def check_penalty_factor(penalty_factor: Any, n_features: int) -> NDArray[np.flo
     return non_negative(penalty_factor, n_features, "penalty_factor", "feature")
 
 
+def check_strengths(alpha: float, factor: NDArray[np.float64]) -> None:
+    """Raise an error for penalties of features that overflow."""
+    largest = float(factor.max(initial=0.0))
+    if np.isfinite(alpha) and not np.isfinite(alpha * largest):
+        raise ValueError(
+            f"penalty_factor is {largest:g} for a feature, which the strength {alpha:g} of the"
+            " penalty multiplies beyond float64; expected smaller numbers."
+        )
+
+
 def check_flags(**flags: Any) -> None:
     """Check options that are on or off.
 

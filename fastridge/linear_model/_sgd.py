@@ -25,7 +25,7 @@ from ..data.check import (
 )
 from ..data.hashing import check_hashed, is_hashable
 from ..data.inputs import as_real, is_sparse
-from ..data.parameters import as_limit, check_penalty_factor, non_negative
+from ..data.parameters import as_limit, check_penalty_factor, check_strengths, non_negative
 from ..data.rows import take_rows
 from ..solvers.sgd.learner import Diverged, Learner, Rule, Unsound
 from ._base import Estimator
@@ -363,12 +363,7 @@ class BaseSGD(Estimator):
             return np.zeros(p)
         factor = check_penalty_factor(self.penalty_factor, p)
         if factor is not None and self.penalty is not None:
-            largest = float(factor.max(initial=0.0))
-            if not math.isfinite(self._strength() * largest):
-                raise ValueError(
-                    f"penalty_factor is {largest:g} for a feature, which alpha multiplies beyond"
-                    " float64; expected smaller numbers."
-                )
+            check_strengths(self._strength(), factor)
         return factor
 
     # data

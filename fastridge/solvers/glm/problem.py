@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..._matrix import Matrix
 from ..._threads import check_stop
+from ...data.parameters import check_strengths
 from ...losses import Logistic, Loss
 from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
@@ -339,16 +340,6 @@ class GLMProblem:
 def rows_without_weight(weight: Array | None) -> NDArray[np.intp] | None:
     """Return the rows of weight 0; None where there are none."""
     return None if weight is None or weight.all() else np.flatnonzero(weight == 0)
-
-
-def check_strengths(alpha: float, factor: Array) -> None:
-    """Raise an error for penalties of features that overflow."""
-    largest = float(factor.max(initial=0.0))
-    if np.isfinite(alpha) and not np.isfinite(alpha * largest):
-        raise ValueError(
-            f"penalty_factor is {largest:g} for a feature, which the strength {alpha:g} of the"
-            " penalty multiplies beyond float64; expected smaller numbers."
-        )
 
 
 def clear_overflow(T: Array, rows: NDArray[np.intp] | None) -> Array:

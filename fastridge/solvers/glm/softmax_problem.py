@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from ..._losses import softmax, softmax_curve
 from ..._matrix import Matrix
 from ..._threads import check_stop
+from ...data.parameters import check_strengths
 from ...losses.multinomial import MULTINOMIAL, Multinomial
 from ...quadratic.range import unit_sum
 from ...quadratic.rows import CentredRows
 from ...systems.lapack import call
 from ..descent.grid import LEAST_L1_RATIO
-from .problem import check_strengths, clear_overflow, rows_without_weight
+from .problem import clear_overflow, rows_without_weight
 
 Array = NDArray[np.float64]
 
