@@ -208,25 +208,6 @@ class ProxNewton:
         self.l1, self.known = q.l1, state.u
         return Solution(state, gap, n_iter, "prox-newton", bool(met))
 
-    def advance(self, state: State, inner: float) -> State:
-        """Return the state after one step, with the model minimised to `inner`.
-
-        It is the same state where no step lowers the objective. For problems whose offset changes
-        between steps.
-        """
-        self.screen.v = None
-        state = self._begin(state)
-        self._choose(state, False, True)
-        for fresh in (self.model.is_stale(state) or not self.model.follow(state), True):
-            if fresh:
-                self._take_weights(state)
-            found = self.model.step(state, inner, 2)
-            if found is not None:
-                return found[0]
-            if fresh:
-                break
-        return state
-
     def _begin(self, state: State) -> State:
         """Return the state under this penalty, and compute products of a dual point if missing."""
         q = self.problem

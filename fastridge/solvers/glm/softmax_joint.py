@@ -1,13 +1,10 @@
 """Prox-Newton steps of a multinomial model on the coefficients of all classes together.
 
-About a state the loss is replaced by its second-order model. On a working set of pairs of a feature
-and a class, and with the intercepts eliminated, that is a quadratic whose matrix is
-
-    G_(j,c)(l,d) = sum_i s_i a_ij a_il p_ic (1{c = d} - p_id),
-
-minus its part by the intercepts. Coordinate descent minimises it with the penalty, and a line
-search lowers the objective. The derivatives r + H A d of the model are a dual point of second order
-in the step d. Unlike steps of single classes, such steps converge in a few iterations.
+About a state the loss is replaced by its second-order model on a working set of pairs of a feature
+and a class. Its minimum with the penalty is found on a matrix of all pairs, `softmax_pairs`, or by
+blocks of classes, `softmax_blocks`, where that matrix would be large; a line search along the step
+lowers the objective. The derivatives r + H A d of the model are a dual point of second order in the
+step d.
 """
 
 from __future__ import annotations
@@ -16,52 +13,30 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..._descent import Descent
-from ..._losses import softmax_curve
 from ...systems.blas import on_one_thread
-from ...systems.damped import damped_cholesky
-from ...systems.lapack import product
-from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, raise_common
+from .softmax_blocks import BlockModel
+from .softmax_pairs import Curvature, Found, PairMatrix
+from .softmax_problem import Array, SoftmaxProblem, SoftmaxState
 
 _EPS = float(np.finfo(np.float64).eps)
-_MOST = 1200  # largest number of coefficients and intercepts of a step
-_MOST_ELEMENTS = 1 << 24  # bound on the elements of its matrices
-_DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
-_SPARE = 3  # columns that are kept, over those of the set
 _FEW = 100  # number of pairs that may enter the set at once, whatever its size
 _NEAR = 0.8  # share of its l1 below which a pair without a coefficient leaves the set
-_FLAT = 1e-3  # added to probabilities in the square of the model's response
-_REACH = 4.0  # least square of that response, in multiples of the decrease by single pairs
-_EPOCHS = 1000  # bound on the epochs of coordinate descent
 _ENOUGH = 1e-4  # share of the predicted decrease that a step has to reach (Armijo)
 _HALVINGS = 30
-# A row changes if its curvature does by more than the first share; derivatives are computed anew
-# where more than the second share of the rows change, or less than the third of the pairs is left.
-_CHANGED, _MOST_CHANGED, _LEAST_SHARE = 0.05, 0.2, 0.6
-_MOST_NEW = 0.3  # bound on the new pairs by which they are extended, as a share of all
-_BOLD = 1e-3  # see `JointSteps.is_careful`
+_BOLD = 0.1  # see `JointSteps.is_careful`
 _WRONG = 0.05  # probability of a row's class below which its curvature is too small for a step
+# Addition to all curvatures, over the weights: after the first step that fails, and at most.
+_DAMPING, _MOST_DAMPING = 1e-3, 1e3
+
+_Step = tuple[SoftmaxState, Array | None, float]
 
 
-class _Last(NamedTuple):
-    """Second derivatives H by pairs, in order of class and feature, and what they were made of."""
+class Stage(NamedTuple):
+    """Whether a step is the first for its penalty, and whether it may end the fit."""
 
-    pairs: NDArray[np.intp]
-    H: Array
-    prob: Array
-    h: Array
-
-
-class _Model(NamedTuple):
-    """Quadratic model on m pairs: matrix G (m, m) and negative gradient g (m,) at u, penalties."""
-
-    G: Array
-    g: Array
-    u: Array
-    l1: Array
-    l2: Array
+    is_first: bool
+    is_last: bool
 
 
 class JointSteps:
@@ -71,25 +46,26 @@ class JointSteps:
     ----------
     inside : ndarray of bool (p, k)
         The working set.
+    pull : ndarray (p, k) or None
+        Products of the features with the last dual point; None: with r.
     """
 
     def __init__(self, problem: SoftmaxProblem) -> None:
         self.problem = problem
         self.inside = np.zeros((problem.p, problem.k), dtype=bool)
+        self.pull: Array | None = None
+        self.matrix = PairMatrix(problem)
+        self._blocks: BlockModel | None = None
         # whether rows on the wrong side get curvature, and the predicted decrease over the
         # objective below which they do not, unless the step is too long
         self.is_careful, self._bold = True, _BOLD
-        # buffers, and the rows of the features in that of the columns; -1: not there
-        self._rooms: dict[str, Array] = {}
-        self._place = np.full(problem.p, -1, dtype=np.intp)
-        self._known = 0
-        self._last: _Last | None = None
+        self._damping = 0.0
 
-    def choose(self, state: SoftmaxState) -> bool:
-        """Choose the working set for a state; return whether a step on it is affordable."""
+    def choose(self, state: SoftmaxState) -> None:
+        """Choose the working set for a state."""
         q = self.problem
-        self.V = q.A.tdot(state.r)
-        size, l1 = np.abs(self.V), q.l1[:, None]
+        pull = q.A.tdot(state.r) if self.pull is None else self.pull
+        size, l1 = np.abs(pull), q.l1[:, None]
         wanted = (state.U != 0) | ((l1 == 0) & (q.l2 == 0)[:, None])
         self.inside &= size > _NEAR * l1
         self.inside |= wanted
@@ -99,328 +75,81 @@ class JointSteps:
             excess = (size - l1).ravel()[new]
             new = new[np.argpartition(-excess, most)[:most]]
         self.inside.flat[new] = True
-        m = int(np.count_nonzero(self.inside)) + q.k
-        return m <= _MOST and m * q.n <= _MOST_ELEMENTS
 
     @on_one_thread
-    def step(
-        self, state: SoftmaxState, inner: float, exact: int, is_last: bool
-    ) -> tuple[SoftmaxState, Array, float] | None:
+    def step(self, state: SoftmaxState, inner: float, exact: int, stage: Stage) -> _Step | None:
         """Return the state after a step, the model's derivatives (n, k), and its decrease.
 
-        It is None where no step on the set lowers the objective.
+        It is None where no step on the set lowers the objective; the next one is shorter. Such
+        steps have no derivatives that are a dual point, but None.
 
         inner, exact: tolerance of the model's minimum, and how to end; see `Descent.solve`.
-        is_last: the model should be accurate, as its dual point may end the fit.
         """
-        q = self.problem
-        # the pairs of a class are neighbours
-        one, row = np.nonzero(self.inside.T)
-        size = len(row)
-        if not size and not q.fit_intercept:
-            return None
-        H = self._hessian(state, row, one, exact > 1, is_last)
-        g = -self.V[row, one]
-        slope = state.r.sum(axis=0) if q.fit_intercept else np.zeros(0)
-        by = np.zeros((0, size))
-        if q.fit_intercept:
-            # add curvature to the common direction of all intercepts, in which the loss is constant
-            b = H[size:, size:] + np.diagonal(H)[size:].mean() / q.k
-            diagonal = np.diagonal(b).copy()
-            diagonal[diagonal <= 0] = 1.0
-            factor = damped_cholesky(b, diagonal, _EPS, _DAMPING)
-            if factor is None:
-                return None
-            inverse = np.array([factor.solve(e) for e in np.eye(q.k)])
-            by = inverse @ H[size:, :size]
-            g += by.T @ slope
-        G = np.array(H[:size, :size])
-        if q.fit_intercept:
-            G -= H[:size, size:] @ by
-        u, l1, l2 = state.U[row, one], q.l1[row], q.l2[row]
-        w = self._minimise_all(state, _Model(G, g, u, l1, l2), inner, exact)
-        if w is None:
-            return None
-        d = w - u
-        if not np.isfinite(d).all():
-            return None
-        move = np.zeros(q.k)
-        if q.fit_intercept:
-            move = -inverse @ slope - by @ d
-            move -= move.mean()
-        D = np.zeros(state.U.shape, order="F")
-        D[row, one] = d
-        along = q.dot(D)
-        along += move
-        # derivatives of the very model, whose minimum makes them a dual point
-        assert self._last is not None
-        theta = along.copy(order="F")
-        softmax_curve(self._last.prob, q.weight, theta)
-        theta += state.r
-        return self._search(state, D, w, (row, one), move, along, theta)
+        found = self._minimum(state, inner, exact, stage)
+        moved = None if found is None else self._search(state, found)
+        if moved is not None and self._damping:
+            self.pull, moved = None, (moved[0], None, moved[2])
+        if moved is not None:
+            self._damping = 0.1 * self._damping if self._damping > _DAMPING else 0.0
+        elif self.is_careful:
+            self._damping = max(10.0 * self._damping, _DAMPING)
+        self.is_careful = self.is_careful or moved is None
+        return moved
 
-    def _curvatures(self, state: SoftmaxState) -> tuple[Array, Array]:
-        """Return probabilities (n, k) and diagonals of the second derivatives, for a model.
+    def begin(self) -> None:
+        """Forget the failures of the last penalty."""
+        self._damping = 0.0
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the shortest steps fail."""
+        return self._damping > _MOST_DAMPING
+
+    def _minimum(self, state: SoftmaxState, inner: float, exact: int, stage: Stage) -> Found | None:
+        q = self.problem
+        m = int(np.count_nonzero(self.inside))
+        if not m and not q.fit_intercept:
+            return None
+        curvature = self._curvature(state)
+        blocks = self._blocks
+        if self.matrix.is_cheap(m) or (
+            blocks is not None and blocks.is_slow and self.matrix.fits(m)
+        ):
+            return self.matrix.minimise(state, curvature, self.inside, inner, exact, stage.is_last)
+        if blocks is None:
+            blocks = self._blocks = BlockModel(q)
+        return blocks.minimise(state, curvature, self.inside, inner, stage.is_first)
+
+    def _curvature(self, state: SoftmaxState) -> Curvature:
+        """Return the second derivatives for a model.
 
         Rows that are far on the wrong side have slopes without curvature. After a step that was too
         long, they get that of the middle between their probabilities and their targets.
         """
-        if not self.is_careful:
-            return state.prob, state.h
-        share = self.problem.shares()
-        wrong = np.einsum("ik,ik->i", state.prob, share) < _WRONG
-        prob, h = state.prob.copy(order="F"), state.h.copy(order="F")
-        prob[wrong] = 0.5 * (prob[wrong] + share[wrong])
-        h[wrong] = self.problem.weight[wrong, None] * prob[wrong] * (1.0 - prob[wrong])
-        return prob, h
+        weight = self.problem.weight
+        prob, h = state.prob, state.h
+        if self.is_careful:
+            share = self.problem.shares()
+            wrong = np.einsum("ik,ik->i", prob, share) < _WRONG
+            prob, h = prob.copy(order="F"), h.copy(order="F")
+            prob[wrong] = 0.5 * (prob[wrong] + share[wrong])
+            h[wrong] = weight[wrong, None] * prob[wrong] * (1.0 - prob[wrong])
+        if self._damping:
+            h = np.asfortranarray(h + (self._damping * weight)[:, None])
+        return Curvature(prob, h, self._damping)
 
-    def _hessian(
-        self,
-        state: SoftmaxState,
-        row: NDArray[np.intp],
-        one: NDArray[np.intp],
-        fresh: bool,
-        is_last: bool,
-    ) -> Array:
-        """Return the second derivatives of the loss by the pairs and the intercepts.
-
-        fresh: compute them anew; otherwise, pairs that were there keep the contributions of rows
-        whose probabilities have hardly changed.
-        """
-        q = self.problem
-        prob, h = self._curvatures(state)
-        pairs = one * q.p + row
-        found = None if fresh else self._updated(pairs, prob, h, is_last)
-        if found is None:
-            Z, place = self._columns(row)
-            found = self._sums(Z, place, one, prob, h, q.weight)
-            self._last = _Last(pairs, found, prob.copy(order="F"), h.copy(order="F"))
-        return found
-
-    def _updated(
-        self, pairs: NDArray[np.intp], prob: Array, h: Array, is_last: bool
-    ) -> Array | None:
-        """Return the derivatives from the last ones by the rows that changed, or None."""
-        q, last = self.problem, self._last
-        if last is None or len(pairs) < _LEAST_SHARE * len(last.pairs):
-            return None
-        new = np.setdiff1d(pairs, last.pairs)
-        if len(new) > _MOST_NEW * len(pairs) or len(last.pairs) + len(new) > _MOST:
-            return None
-        # relative to the row's own curvature, which may be small in all rows
-        change = np.abs(h - last.h).sum(axis=1)
-        least = _CHANGED * (0.1 if is_last else 1.0) * np.maximum(h, last.h).sum(axis=1)
-        rows = np.flatnonzero(change > least)
-        if len(rows) > _MOST_CHANGED * q.n:
-            return None
-        if len(new):
-            last = self._last = self._extended(last, new)
-        if len(rows):
-            one, row = np.divmod(last.pairs, q.p)
-            Z, where = self._columns(row)
-            some = Z.take(rows, axis=1)
-            weight = q.weight[rows]
-            H = last.H
-            H -= self._sums(some, where, one, last.prob[rows], last.h[rows], weight)
-            H += self._sums(some, where, one, prob[rows], h[rows], weight)
-            last.prob[rows], last.h[rows] = prob[rows], h[rows]
-        levels = np.arange(len(last.pairs), len(last.H))
-        chosen = np.concatenate([np.searchsorted(last.pairs, pairs), levels])
-        return last.H[np.ix_(chosen, chosen)]
-
-    def _extended(self, last: _Last, new: NDArray[np.intp]) -> _Last:
-        """Return the last derivatives with those by new pairs, at the same probabilities."""
-        q = self.problem
-        pairs = np.union1d(last.pairs, new)
-        one, row = np.divmod(pairs, q.p)
-        Z, place = self._columns(row)
-        size = len(pairs)
-        ends = np.searchsorted(one, np.arange(q.k + 1))
-        B = self._room("pairs", size + q.k * q.fit_intercept)
-        root = np.sqrt(q.weight)
-        for c in range(q.k):
-            mine = slice(ends[c], ends[c + 1])
-            np.take(Z, place[mine], axis=0, out=B[mine], mode="clip")
-            B[mine] *= root * last.prob[:, c]
-            if q.fit_intercept:
-                np.multiply(root, last.prob[:, c], out=B[size + c])
-        fresh = np.searchsorted(pairs, new)
-        cross = product(B[fresh], B.T)
-        np.negative(cross, out=cross)
-        for c in range(q.k):
-            mine = slice(ends[c], ends[c + 1])
-            among = np.flatnonzero(one[fresh] == c)
-            if not len(among):
-                continue
-            rows = Z[place[fresh[among]]] * last.h[:, c]
-            cross[among, mine] = rows @ Z[place[mine]].T
-            if q.fit_intercept:
-                cross[among, size + c] = rows.sum(axis=1)
-        H = np.empty((len(B), len(B)))
-        old = np.concatenate([np.searchsorted(pairs, last.pairs), np.arange(size, len(B))])
-        H[np.ix_(old, old)] = last.H
-        H[fresh] = cross
-        H[:, fresh] = cross.T
-        return _Last(pairs, H, last.prob, last.h)
-
-    def _sums(
-        self,
-        Z: Array,
-        place: NDArray[np.intp],
-        one: NDArray[np.intp],
-        prob: Array,
-        h: Array,
-        weight: Array,
-    ) -> Array:
-        """Return the derivatives from columns Z (f, m) of m rows; place: columns of the pairs."""
-        q, size = self.problem, len(place)
-        ends = np.searchsorted(one, np.arange(q.k + 1))
-        count = size + q.k * q.fit_intercept
-        some = int(np.diff(ends).max()) + 1
-        if Z.shape[1] == q.n:
-            B, space = self._room("pairs", count), self._room("rows", some)
-        else:
-            B, space = np.empty((count, Z.shape[1])), np.empty((some, Z.shape[1]))
-        root, own = np.sqrt(weight), []
-        for c in range(q.k):
-            mine, m = slice(ends[c], ends[c + 1]), int(ends[c + 1] - ends[c])
-            rows = space[: m + q.fit_intercept]
-            np.take(Z, place[mine], axis=0, out=rows[:m], mode="clip")
-            np.multiply(rows[:m], root * prob[:, c], out=B[mine])
-            if q.fit_intercept:
-                np.multiply(root, prob[:, c], out=B[size + c])
-                rows[m] = 1.0
-            rows *= np.sqrt(h[:, c])
-            own.append(product(rows, rows.T))
-        H = product(B, B.T)
-        np.negative(H, out=H)
-        for c in range(q.k):
-            mine, m = slice(ends[c], ends[c + 1]), int(ends[c + 1] - ends[c])
-            H[mine, mine] = own[c][:m, :m]
-            if q.fit_intercept:
-                H[size + c, mine] = H[mine, size + c] = own[c][m, :m]
-                H[size + c, size + c] = own[c][m, m]
-        return H
-
-    def _columns(self, row: NDArray[np.intp]) -> tuple[Array, NDArray[np.intp]]:
-        """Return dense columns (f, n), kept from step to step, and the places of the features."""
-        q = self.problem
-        wanted = np.zeros(q.p, dtype=bool)
-        wanted[row] = True
-        new = np.flatnonzero(wanted & (self._place < 0))
-        if self._known + len(new) > _SPARE * (int(np.count_nonzero(wanted)) + _FEW):
-            # forget features that left the set
-            self._place[:], self._known = -1, 0
-            new = np.flatnonzero(wanted)
-        if len(new):
-            known = self._known
-            Z = self._room("columns", known + len(new), kept=known)
-            q.A.copy_columns(new.astype(np.int32), Z[known:])
-            self._place[new] = np.arange(known, known + len(new))
-            self._known = known + len(new)
-        return self._room("columns", self._known, kept=self._known), self._place[row]
-
-    def _room(self, name: str, count: int, kept: int = 0) -> Array:
-        """Return rows (count, n) of a buffer that is reused; kept: number of rows to preserve."""
-        old = self._rooms.get(name)
-        if old is None or len(old) < count:
-            grown = np.empty((count + count // 2, self.problem.n))
-            if old is not None:
-                grown[:kept] = old[:kept]
-            self._rooms[name] = old = grown
-        return old[:count]
-
-    def _minimise_all(
-        self, state: SoftmaxState, model: _Model, inner: float, exact: int
-    ) -> Array | None:
-        """Return the coefficients at the model's minimum.
-
-        Free coefficients are eliminated: a dual point has no slope along their columns.
-        """
-        G, g, u, l1, l2 = model
-        free = (l1 == 0) & (l2 == 0)
-        if not free.any():
-            return self._minimise(state, model, inner, exact)
-        own = np.ascontiguousarray(G[np.ix_(free, free)])
-        # all classes have the free features: their common direction has no curvature
-        raise_common(own, self.problem.k)
-        diagonal = np.diagonal(own).copy()
-        diagonal[diagonal <= 0] = 1.0
-        factor = damped_cholesky(own, diagonal, _EPS, _DAMPING)
-        if factor is None:
-            return None
-        rest = ~free
-        mixed = np.ascontiguousarray(G[np.ix_(rest, free)])
-        by = np.array([factor.solve(row.copy()) for row in mixed]).reshape(mixed.shape)
-        w = u.copy()
-        alone = factor.solve(g[free])
-        if rest.any():
-            reduced = np.ascontiguousarray(G[np.ix_(rest, rest)] - mixed @ by.T)
-            slope = g[rest] - mixed @ alone
-            part = _Model(reduced, slope, u[rest], l1[rest], l2[rest])
-            w[rest] = self._minimise(state, part, inner, exact)
-        w[free] += alone - by.T @ (w[rest] - u[rest])
-        return w
-
-    def _minimise(self, state: SoftmaxState, model: _Model, inner: float, exact: int) -> Array:
-        """Return the coefficients at the minimum of a model without free coefficients."""
-        q = self.problem
-        G, g, u, l1, l2 = model
-        square = np.diagonal(G).copy()
-        np.maximum(square, 0.0, out=square)
-        cross = G @ u + g
-        over = np.maximum(np.abs(g) - l1, 0.0)
-        over *= np.abs(g)
-        curved = square + l2
-        np.divide(over, curved, out=over, where=curved > 0)
-        away = state.prob - q.shares()
-        left = float(q.weight @ (away * away / (state.prob + _FLAT)).sum(axis=1))
-        yy = max(left, _REACH * float(over.sum())) + float(u @ (cross + g))
-        w = u.copy()
-        zero = np.zeros(len(u))
-        descent = Descent()
-        descent.set_gram(G)
-        descent.solve(
-            l1,
-            l2,
-            None,
-            None,
-            square,
-            cross,
-            max(yy, 0.0),
-            w,
-            g.copy(),
-            zero,
-            zero.copy(),
-            False,
-            inner,
-            _EPOCHS,
-            exact=exact,
-        )
-        return w
-
-    def _search(
-        self,
-        state: SoftmaxState,
-        D: Array,
-        w: Array,
-        pairs: tuple[NDArray[np.intp], NDArray[np.intp]],
-        move: Array,
-        along: Array,
-        theta: Array,
-    ) -> tuple[SoftmaxState, Array, float] | None:
+    def _search(self, state: SoftmaxState, found: Found) -> _Step | None:
         """Halve the step until the objective falls enough; return what `step` does."""
         q = self.problem
-        target = state.U.copy(order="F")
-        target[pairs] = w
+        target, along, move = found.U, found.along, found.move
         slope = float(np.vdot(state.r, along)) + q.penalty(target) - state.penalty
         size = abs(state.loss) + state.penalty
         if not slope < 0:
             # only round-off is left to gain
-            return (state, theta, abs(slope)) if abs(slope) <= 64 * _EPS * size else None
+            return (state, found.theta, abs(slope)) if abs(slope) <= 64 * _EPS * size else None
         t = 1.0
         for _ in range(_HALVINGS):
-            U = target if t == 1 else state.U + t * D
+            U = target if t == 1 else state.U + t * (target - state.U)
             eta = state.eta + (along if t == 1 else t * along)
             new = q.at(U, state.b + t * move, eta)
             allowed = state.objective + _ENOUGH * t * slope
@@ -431,6 +160,8 @@ class JointSteps:
                 if t < 1 and not self.is_careful:
                     self._bold *= 0.1
                 self.is_careful = t < 1 or -slope > self._bold * size
-                return new, theta, -slope
+                if t < 1:
+                    self.pull = None
+                return new, found.theta, -slope
             t *= 0.5 if math.isfinite(new.objective) else 0.1
         return None

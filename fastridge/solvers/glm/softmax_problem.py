@@ -226,12 +226,12 @@ class SoftmaxProblem:
             g[-1] = state.r.sum(axis=0)
         return g
 
-    def settle(self, state: SoftmaxState) -> SoftmaxState:
+    def settle(self, state: SoftmaxState, most: int = _MOST_SEARCH) -> SoftmaxState:
         """Return the state with optimal intercepts and free coefficients, for few free columns.
 
-        They are found by Newton's method with a line search.
+        They are found by at most `most` steps of Newton's method with a line search.
         """
-        return self._settle(state, self._settled_columns(), _MOST_SEARCH)[0]
+        return self._settle(state, self.settled_columns(), most)[0]
 
     def settle_free(self, state: SoftmaxState, most: int) -> tuple[SoftmaxState, int]:
         """Return the state after at most `most` such steps, and their number.
@@ -239,7 +239,7 @@ class SoftmaxProblem:
         Without free columns, steps of intercepts are neither bounded nor counted.
         """
         if len(self.free[0]):
-            return self._settle(state, self._settled_columns(), min(most, _MOST_SEARCH))
+            return self._settle(state, self.settled_columns(), min(most, _MOST_SEARCH))
         return self._settle_intercepts(state), 0
 
     def _settle_intercepts(self, state: SoftmaxState) -> SoftmaxState:
@@ -259,7 +259,7 @@ class SoftmaxProblem:
             state = moved
         return state, most
 
-    def _settled_columns(self) -> Array | None:
+    def settled_columns(self) -> Array | None:
         """Return the free columns and that of the intercepts, or None without both."""
         columns, Z = self.free
         if not self.fit_intercept:
@@ -268,16 +268,16 @@ class SoftmaxProblem:
 
     def unsettled(self, state: SoftmaxState) -> float:
         """Return twice the predicted decrease by Newton for intercepts and free coefficients."""
-        Z = self._settled_columns()
+        Z = self.settled_columns()
         if Z is None:
             return 0.0
         g = Z.T @ state.r
         if _is_rounding(g, Z, state):
             return 0.0
         H = hessian(Z, self.weight, state.prob, state.h)
-        return abs(float(self._newton_step(Z, H, g) @ g.T.ravel()))
+        return abs(float(self.newton_step(Z, H, g) @ g.T.ravel()))
 
-    def _newton_step(self, Z: Array, H: Array, g: Array) -> Array:
+    def newton_step(self, Z: Array, H: Array, g: Array) -> Array:
         """Return H^-1 g (k q,) of least norm, in units in which ranks do not depend on scales."""
         # less curvature than this is round-off of the probabilities
         least = _EPS * (self.weight @ (Z * Z))
@@ -290,7 +290,7 @@ class SoftmaxProblem:
     def _settling_step(self, state: SoftmaxState, Z: Array, g: Array) -> SoftmaxState | None:
         q, k = Z.shape[1], self.k
         H = hessian(Z, self.weight, state.prob, state.h)
-        D = -self._newton_step(Z, H, g).reshape(k, q).T
+        D = -self.newton_step(Z, H, g).reshape(k, q).T
         along = Z @ D
         slope = float(np.vdot(g, D))
         t = 1.0
