@@ -23,7 +23,6 @@ from ..._losses import softmax_curve
 from ..._matrix import Matrix
 from ..._pairs import MOST_CLASSES, PairRows, class_slopes, move_class
 from ...systems.damped import damped_cholesky
-from ..descent.problem import by_columns
 from .softmax_pairs import Curvature, Found
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, hessian
 from .softmax_support import Support
@@ -35,7 +34,7 @@ _SHARE = 0.3  # of what the dual may lack, that they may leave
 _ROUGH = 0.03  # decrease by a sweep, as a share of all, where a rough minimum is reached
 _MOST_CHANGED = 0.02  # share of coefficients on a changing support for conjugate gradients
 # Change of weights above which a block is computed again: as a share of their sum, and of one.
-_STALE, _MOST_GROWN = 0.02, 1.5
+_STALE, _MOST_GROWN = 0.15, 2.0
 _MOST_GRAM = 2000  # features of a class above which coordinate descent uses columns
 _DAMPING = 1e-14  # least share of a block's diagonal that is added where columns are dependent
 _FLAT = 1e-3  # share of a row's weight that is added to its curvature in the model's response
@@ -43,6 +42,7 @@ _REACH = 4.0  # least square of that response, in multiples of the decrease by s
 _MOST_STORED = 1 << 25  # elements of the features of all pairs that are stored by rows
 _LEAST_NORM = 0.01  # least L1 penalty for what a dual point lacks, over the null objective
 _SETTLING = 2  # Newton steps for intercepts and free coefficients at the end
+_ROUNDING = 4 * _EPS  # of sums over the rows, over those of sizes
 _EPOCHS = 1000  # bound on the epochs of coordinate descent
 
 
@@ -169,12 +169,12 @@ class BlockModel:
     Parameters
     ----------
     problem : SoftmaxProblem
+    A : Matrix
+        `problem.A`, by columns if it is sparse.
     """
 
-    def __init__(self, problem: SoftmaxProblem) -> None:
-        self.problem, self.is_slow = problem, False
-        self.columns = by_columns(problem.rows.near)
-        self.A: Matrix = self.columns.centered(problem.A.shift, problem.A.scale)
+    def __init__(self, problem: SoftmaxProblem, A: Matrix) -> None:
+        self.problem, self.A, self.is_slow = problem, A, False
         self.blocks: list[Block] = []
         # copies of features of dense rows, and their places in it; -1: not there
         self.part: Matrix | None = None
@@ -218,7 +218,7 @@ class BlockModel:
         shift[features] += np.divide(
             means, scale, out=np.zeros(len(features)), where=np.asarray(scale != 0)
         )
-        return self.columns.centered(shift, q.A.scale)
+        return self.A.centered(shift, q.A.scale)
 
     def minimise(
         self,
@@ -226,11 +226,11 @@ class BlockModel:
         curvature: Curvature,
         inside: NDArray[np.bool_],
         inner: float,
-        is_first: bool,
+        far: float,
     ) -> Found:
         """Return the minimum on the pairs of a set (p, k).
 
-        inner: what its dual point may lack. is_first: a rough minimum will do.
+        inner: what its dual point may lack. far: decrease above which a rough minimum will do.
         """
         self._begin(state, curvature, inside)
         some = [block for block in self.blocks if block.total > 0]
@@ -238,9 +238,10 @@ class BlockModel:
         for sweep in range(_MOST_SWEEPS):
             left, gained, changed = self._sweep(some, inner)
             total += gained
-            if sweep and (left <= inner or (is_first and gained <= _ROUGH * total)):
+            is_rough = total > far
+            if sweep and (left <= inner or (is_rough and gained <= _ROUGH * total)):
                 break
-            if sweep >= (_FEW_SWEEPS if is_first else 1) and changed <= _MOST_CHANGED * size:
+            if sweep >= (_FEW_SWEEPS if is_rough else 1) and changed <= _MOST_CHANGED * size:
                 self._polish(some, inner)
         else:
             self.is_slow = True
@@ -293,16 +294,16 @@ class BlockModel:
             if Z is None or H is None or not left:
                 break
             g = Z.T @ theta
-            if not np.isfinite(g).all():
+            small = np.abs(g) <= _ROUNDING * (np.abs(Z).T @ q.weight)[:, None]
+            if small.all() or not np.isfinite(g).all():
                 break
             D = -q.newton_step(Z, H, g).reshape(q.k, -1).T
             self.z += Z @ D
             if q.fit_intercept:
                 self.move += D[-1]
-            for block in self.blocks:
-                at = np.searchsorted(free, block.features)
-                at[at == len(free)] = 0
-                if len(free):
+            if len(free):
+                for block in self.blocks:
+                    at = np.minimum(np.searchsorted(free, block.features), len(free) - 1)
                     mine = free[at] == block.features
                     block.w[mine] += D[at[mine], block.c]
         return theta
@@ -317,12 +318,12 @@ class BlockModel:
         numbers = one * np.int64(q.p) + features
         if not np.array_equal(numbers, self.stored):
             self.pairs, self.stored = None, numbers
-            if self.columns.column_counts()[features].sum() <= _MOST_STORED:
+            if self.A.column_counts()[features].sum() <= _MOST_STORED:
                 # classes take turns, so that sums of one do not wait for each other
                 order = np.argsort(features, kind="stable")
                 self.spots = np.empty(len(order), dtype=np.intp)
                 self.spots[order] = np.arange(len(order))
-                self.pairs = PairRows(self.columns, features[order], one[order], q.k, q.weight)
+                self.pairs = PairRows(self.A, features[order], one[order], q.k, q.weight)
         if self.by_row is None:
             self.by_row = np.ascontiguousarray(self.prob)
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...systems.blas import on_one_thread
+from ..descent.problem import by_columns
 from .softmax_blocks import BlockModel
 from .softmax_pairs import Curvature, Found, PairMatrix
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState
@@ -32,11 +33,23 @@ _DAMPING, _MOST_DAMPING = 1e-3, 1e3
 _Step = tuple[SoftmaxState, Array | None, float]
 
 
-class Stage(NamedTuple):
-    """Whether a step is the first for its penalty, and whether it may end the fit."""
+class Aim(NamedTuple):
+    """What the minimum of a model should be like.
 
-    is_first: bool
+    Attributes
+    ----------
+    inner, exact
+        Tolerance, and how to end; see `Descent.solve`.
+    is_last : bool
+        Whether its dual point may end the fit.
+    far : float
+        Decrease by a step above which its minimum may be rough.
+    """
+
+    inner: float
+    exact: int
     is_last: bool
+    far: float
 
 
 class JointSteps:
@@ -54,7 +67,8 @@ class JointSteps:
         self.problem = problem
         self.inside = np.zeros((problem.p, problem.k), dtype=bool)
         self.pull: Array | None = None
-        self.matrix = PairMatrix(problem)
+        self.A = by_columns(problem.A)
+        self.matrix = PairMatrix(problem, self.A)
         self._blocks: BlockModel | None = None
         # whether rows on the wrong side get curvature, and the predicted decrease over the
         # objective below which they do not, unless the step is too long
@@ -77,15 +91,13 @@ class JointSteps:
         self.inside.flat[new] = True
 
     @on_one_thread
-    def step(self, state: SoftmaxState, inner: float, exact: int, stage: Stage) -> _Step | None:
+    def step(self, state: SoftmaxState, aim: Aim) -> _Step | None:
         """Return the state after a step, the model's derivatives (n, k), and its decrease.
 
         It is None where no step on the set lowers the objective; the next one is shorter. Such
         steps have no derivatives that are a dual point, but None.
-
-        inner, exact: tolerance of the model's minimum, and how to end; see `Descent.solve`.
         """
-        found = self._minimum(state, inner, exact, stage)
+        found = self._minimum(state, aim)
         moved = None if found is None else self._search(state, found)
         if moved is not None and self._damping:
             self.pull, moved = None, (moved[0], None, moved[2])
@@ -105,7 +117,7 @@ class JointSteps:
         """Whether the shortest steps fail."""
         return self._damping > _MOST_DAMPING
 
-    def _minimum(self, state: SoftmaxState, inner: float, exact: int, stage: Stage) -> Found | None:
+    def _minimum(self, state: SoftmaxState, aim: Aim) -> Found | None:
         q = self.problem
         m = int(np.count_nonzero(self.inside))
         if not m and not q.fit_intercept:
@@ -115,10 +127,11 @@ class JointSteps:
         if self.matrix.is_cheap(m) or (
             blocks is not None and blocks.is_slow and self.matrix.fits(m)
         ):
-            return self.matrix.minimise(state, curvature, self.inside, inner, exact, stage.is_last)
+            inner, exact, is_last, _ = aim
+            return self.matrix.minimise(state, curvature, self.inside, inner, exact, is_last)
         if blocks is None:
-            blocks = self._blocks = BlockModel(q)
-        return blocks.minimise(state, curvature, self.inside, inner, stage.is_first)
+            blocks = self._blocks = BlockModel(q, self.A)
+        return blocks.minimise(state, curvature, self.inside, aim.inner, aim.far)
 
     def _curvature(self, state: SoftmaxState) -> Curvature:
         """Return the second derivatives for a model.

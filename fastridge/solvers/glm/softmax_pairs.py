@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from ..._descent import Descent
 from ..._losses import softmax_curve
+from ..._matrix import Matrix
 from ...systems.damped import damped_cholesky
 from ...systems.lapack import product
+from .problem import clear_overflow
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, raise_common
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -83,18 +85,18 @@ class PairMatrix:
     Parameters
     ----------
     problem : SoftmaxProblem
+    A : Matrix
+        `problem.A`, by columns if it is sparse.
     """
 
-    def __init__(self, problem: SoftmaxProblem) -> None:
-        self.problem = problem
+    def __init__(self, problem: SoftmaxProblem, A: Matrix) -> None:
+        self.problem, self.A = problem, A
         # buffers, and the rows of the features in that of the columns; -1: not there
         self._rooms: dict[str, Array] = {}
         self._place = np.full(problem.p, -1, dtype=np.intp)
         self._known = 0
         self._last: _Last | None = None
-        near = problem.rows.near
-        size = max(problem.n * problem.p, 1)
-        self._density = near.nnz / size if near.is_sparse else 1.0
+        self._density = A.nnz / max(problem.n * problem.p, 1)
 
     def fits(self, m: int) -> bool:
         """Return whether a matrix of m pairs is affordable."""
@@ -124,7 +126,7 @@ class PairMatrix:
         one, row = np.nonzero(inside.T)
         size = len(row)
         H = self._hessian(curvature, row, one, exact > 1, is_last)
-        g = -q.A.tdot(state.r)[row, one]
+        g = self._slopes(state, row, one)
         slope = state.r.sum(axis=0) if q.fit_intercept else np.zeros(0)
         by = np.zeros((0, size))
         if q.fit_intercept:
@@ -152,9 +154,7 @@ class PairMatrix:
         if q.fit_intercept:
             move = -inverse @ slope - by @ d
             move -= move.mean()
-        D = np.zeros(state.U.shape, order="F")
-        D[row, one] = d
-        along = q.dot(D)
+        along = self._image(d, row, one)
         along += move
         # derivatives of the very model, whose minimum makes them a dual point
         assert self._last is not None
@@ -164,6 +164,29 @@ class PairMatrix:
         target = state.U.copy(order="F")
         target[row, one] = w
         return Found(target, move, along, theta)
+
+    def _slopes(self, state: SoftmaxState, row: NDArray[np.intp], one: NDArray[np.intp]) -> Array:
+        """Return the negative gradient of the loss by pairs, in order of their classes."""
+        if not self.A.is_sparse:
+            return -self.A.tdot(state.r)[row, one]
+        parts = np.split(row.astype(np.int32), np.searchsorted(one, np.arange(1, self.problem.k)))
+        return -np.concatenate(
+            [self.A.dot_columns(part, state.r[:, c]) for c, part in enumerate(parts)]
+        )
+
+    def _image(self, d: Array, row: NDArray[np.intp], one: NDArray[np.intp]) -> Array:
+        """Return the changes of the predictors (n, k) by pairs."""
+        q = self.problem
+        if not self.A.is_sparse:
+            D = np.zeros((q.p, q.k), order="F")
+            D[row, one] = d
+            return q.dot(D)
+        ends = np.searchsorted(one, np.arange(q.k + 1))
+        along = np.empty((q.n, q.k), order="F")
+        for c in range(q.k):
+            mine = slice(ends[c], ends[c + 1])
+            along[:, c] = self.A.add_columns(row[mine].astype(np.int32), d[mine])
+        return clear_overflow(along, q.weightless)
 
     def _hessian(
         self,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .problem import Array
-from .softmax_joint import JointSteps, Stage
+from .softmax_joint import Aim, JointSteps
 from .softmax_problem import SoftmaxProblem, SoftmaxSolution, SoftmaxState
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -26,6 +26,7 @@ _LEAST = 1e-300  # for logarithms that are multiplied by 0
 _SHARE_OF_GAP = 1e-3  # inner tolerance of models, as a share of the last gap
 _INNER = 0.05  # the same as a share of the goal
 _LAST = 30  # decrease by a step, over the goal, below which the next one may be the last
+_FAR = 200  # decrease by a step, over the goal, after which another one is needed in any case
 _LAST_STEPS = 1  # bound on the steps for intercepts and free coefficients that end a fit
 _MOST_TIGHTENED = 6  # reductions of the inner tolerance by ten, after which there are none
 
@@ -56,8 +57,8 @@ class SoftmaxProx:
                 break
             joint.choose(state)
             inner = max(_INNER * goal * 0.1**still, _SHARE_OF_GAP * min(gap, gained))
-            stage = Stage(n_iter == 0, gained <= _LAST * goal)
-            found = joint.step(state, inner, 2 if still else 1, stage)
+            is_last = gained <= _LAST * goal
+            found = joint.step(state, Aim(inner, 2 if still else 1, is_last, _FAR * goal))
             if found is None:
                 continue
             state, theta, gained = found
@@ -88,7 +89,7 @@ def _dual_at(problem: SoftmaxProblem, state: SoftmaxState, theta: Array, V: Arra
         away = theta / weight
     if problem.weightless is not None:
         away[problem.weightless] = 0.0
-    if float((share + away).min(initial=0.0)) < -_EPS:
+    if any(float((share[:, c] + away[:, c]).min(initial=0.0)) < -_EPS for c in range(problem.k)):
         return -np.inf
     best = max(_dual(problem, share, away, theta, V, t) for t in _multiples(problem, V))
     return best - _left(problem, state, theta, V)
@@ -102,7 +103,9 @@ def _together(problem: SoftmaxProblem, state: SoftmaxState) -> SoftmaxState:
     """
     U = state.U
     rows = np.flatnonzero(_is_off(problem, U))
-    b = state.b - state.b.mean() if problem.fit_intercept else state.b
+    b = state.b
+    if abs(float(b.mean())) > _EPS * float(np.abs(b).max()):
+        b = b - b.mean()
     if len(rows):
         u = np.sort(U[rows], axis=1)
         k = problem.k
@@ -183,13 +186,15 @@ def _dual(
     problem: SoftmaxProblem, share: Array, away: Array, theta: Array, V: Array, t: float
 ) -> float:
     """Return D at t theta; away (n, k) is theta over the weights."""
-    prob = t * away
-    prob += share
-    np.maximum(prob, 0.0, out=prob)
-    log = np.maximum(prob, _LEAST)
-    np.log(log, out=log)
-    log *= prob
-    value = -float((problem.weight @ log).sum())
+    value = 0.0
+    # class by class, in cache
+    for c in range(problem.k):
+        prob = t * away[:, c]
+        prob += share[:, c]
+        np.maximum(prob, 0.0, out=prob)
+        log = np.log(np.maximum(prob, _LEAST))
+        log *= prob
+        value -= float(problem.weight @ log)
     if problem.offset is not None:
         value += t * float(np.vdot(theta, problem.offset))
     over = np.maximum(np.abs(t * V) - problem.l1[:, None], 0.0)
