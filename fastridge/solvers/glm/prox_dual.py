@@ -132,6 +132,10 @@ class Dual:
 
 def sizes_of(problem: GLMProblem, theta: Array) -> Array:
     """Return the products of the norms of the columns and theta (p,)."""
-    live = problem.weight > 0
-    norm = math.sqrt(float(np.sum(theta[live] ** 2 / problem.weight[live])))
+    if problem.rows.weight is None:
+        square = problem.n * float(theta @ theta)
+    else:
+        live = problem.weight > 0
+        square = float(np.sum(theta[live] ** 2 / problem.weight[live]))
+    norm = math.sqrt(square)
     return norm * np.sqrt(problem.rows.squares())
