@@ -67,7 +67,8 @@ static void block_task(void *context, ptrdiff_t t)
     const column_set *q = to->q;
     const fr_matrix *a = q->a;
     const ptrdiff_t i0 = to->i0, i1 = to->i1, *start = to->start;
-    for (ptrdiff_t c = t * BLOCK; c < MIN((t + 1) * BLOCK, i1); c++) {
+    const ptrdiff_t c0 = t * BLOCK, c1 = MIN((t + 1) * BLOCK, i1);
+    for (ptrdiff_t c = c0; c < c1; c++) {
         const ptrdiff_t j = column_of(q, c);
         const double shift = shift_of(a, j), scale = scale_of(a, j);
         /* a new column meets itself and those behind it; the earlier ones meet it */
@@ -86,10 +87,12 @@ static void block_task(void *context, ptrdiff_t t)
             const ptrdiff_t other = column_of(q, i);
             sum[i - i0] = scale * scale_of(a, other) *
                           (q->unit * sum[i - i0] - shift * shift_of(a, other));
-            if (c < i)
-                to->g[i * to->ld + c] = sum[i - i0];
         }
     }
+    /* the other triangle, in runs of a block */
+    for (ptrdiff_t i = i0; i < i1; i++)
+        for (ptrdiff_t c = c0; c < MIN(c1, i); c++)
+            to->g[i * to->ld + c] = to->g[c * to->ld + i];
 }
 
 static int by_rows(const column_set *q, ptrdiff_t i0, ptrdiff_t i1, double *g, ptrdiff_t ld,
