@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 import fastridge
-from fastridge.solvers.glm import prox_model, prox_screen
+from fastridge.solvers.glm import prox, prox_model, prox_screen
 
 
 def data(n=150, p=400, seed=0, density=0.1):
@@ -130,3 +130,35 @@ def test_products_of_few_features_need_no_pass_and_are_bounds(loss, fit_intercep
         room = 2.0**-53 * (np.abs(X - shift).T @ np.abs(theta))
         assert (v >= exact - room).all()
         assert (v <= exact + 1e-7 * screen.problem.l1).all()
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("storage", [sp.csc_array, lambda X: X.toarray()])
+@pytest.mark.parametrize("p", [150, 400])
+def test_paths_start_from_what_the_last_solutions_promise(options, storage, p, monkeypatch):
+    X, y, weight = data(n=300)
+    X = storage(X[:, :p])
+    if "penalty_factor" in options:
+        options = {"penalty_factor": options["penalty_factor"][:p]}
+    options = {"l1_ratio": 1.0, "sample_weight": weight, "tol": 1e-4, "n_alphas": 40, **options}
+    moved, ahead = [0, 0], prox.ProxNewton.ahead
+
+    def checked(self, state, u, b, t):
+        q, found = self.problem, ahead(self, state, u, b, t)
+        moved[found is not state] += 1
+        if found is not state:
+            np.testing.assert_allclose(found.eta, q.predict(found.u, found.b), atol=1e-12)
+            np.testing.assert_allclose(found.penalty, q.penalty(found.u), rtol=1e-13)
+            np.testing.assert_array_equal(np.sign(found.u), np.sign(state.u))
+            assert found.objective < state.loss + q.penalty(state.u)
+        return found
+
+    monkeypatch.setattr(prox.ProxNewton, "ahead", checked)
+    path = fastridge.glm_path(X, y, "logistic", eps=0.05, **options)
+    assert path.converged.all()
+    assert moved[1] > 20
+    monkeypatch.setattr(prox.ProxNewton, "ahead", lambda self, state, u, b, t: state)
+    plain = fastridge.glm_path(X, y, "logistic", eps=0.05, **options)
+    assert path.n_iter.sum() < plain.n_iter.sum()
+    away = np.abs(path.objective - plain.objective)
+    assert (away <= path.dual_gap + plain.dual_gap + 1e-15).all()

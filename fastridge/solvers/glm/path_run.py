@@ -81,7 +81,11 @@ class PathRun:
         q, options = self.problem, self.options
         q.penalise(alpha, options.l1_ratio)
         if self._prox is not None:
-            found = self._prox.solve(self.state, options.tol**2, options.max_iter)
+            state = self.state
+            if len(self._past) == 2 and not q.has_bounds:
+                (first, u, b), (second, _, _) = self._past
+                state = self._prox.ahead(state, u, b, reach_ahead(first, second, alpha))
+            found = self._prox.solve(state, options.tol**2, options.max_iter)
         else:
             state = self.state
             state = State(
@@ -91,7 +95,7 @@ class PathRun:
             if not self._dual.past or self._dual.is_slow:
                 state = self._ahead(alpha, state)
             found = minimise(q, state, options, self._dual)
-            self._past = [*self._past[-1:], (alpha, found.state.u, found.state.b)]
+        self._past = [*self._past[-1:], (alpha, found.state.u, found.state.b)]
         self._state = found.state
         return found
 

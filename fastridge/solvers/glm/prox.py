@@ -208,6 +208,31 @@ class ProxNewton:
         self.l1, self.known = q.l1, state.u
         return Solution(state, gap, n_iter, "prox-newton", bool(met))
 
+    def ahead(self, state: State, u: Array, b: float, t: float) -> State:
+        """Return the last solution moved by t of its change from u and b, if that is better.
+
+        Coefficients that were or are 0, or would change their sign, stay.
+        """
+        q, W = self.problem, self.model.set
+        if not t or state.u is not self.known:
+            return state
+        old, now = u[W], state.u[W]
+        new = now + t * (now - old)
+        new = np.where((old * now > 0) & (new * now > 0), new, now)
+        move = t * (state.b - b)
+        eta = state.eta + self.model.combine(new - now)
+        eta += move
+        r, h = np.empty(q.n), np.empty(q.n)
+        loss = q.loss.evaluate(q.y, eta, q.weight, r, h)
+        l1, l2 = q.l1[W], q.l2[W]
+        penalty = penalty_of(l1, l2, new)
+        if not loss + penalty < state.loss + penalty_of(l1, l2, now):
+            return state
+        # the support is that of the last solution
+        self.known = state.u.copy()
+        self.known[W] = new
+        return State(self.known, state.b + move, eta, loss, penalty, r, h)
+
     def _begin(self, state: State) -> State:
         """Return the state under this penalty, and compute products of a dual point if missing."""
         q = self.problem

@@ -226,7 +226,7 @@ class WeightedModel:
             return self.A.tdot(r)[self.set]
         return self.A.dot_columns(self.set, r)
 
-    def _image(self, d: Array) -> Array:
+    def combine(self, d: Array) -> Array:
         """Return A d for the features of the set."""
         if not self.is_whole and self.A.kind != "C":
             return self.A.add_columns(self.set, d)
@@ -292,7 +292,7 @@ class WeightedModel:
         self.products = None
         if self.is_whole and self.is_free and self.by_set is None:
             self.products = self._products_of(state, g, w, inner)
-        along = self._image(d)
+        along = self.combine(d)
         move = 0.0
         if q.fit_intercept:
             move = -(slope / total + float(weight @ along))
@@ -344,7 +344,7 @@ class WeightedModel:
         if self.by_set is not None:
             weight = self.weight
             assert weight is not None
-            along = self._image(u)
+            along = self.combine(u)
             if self.problem.fit_intercept:
                 along -= float(weight @ along)
             along *= weight
