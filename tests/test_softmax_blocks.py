@@ -168,3 +168,18 @@ def test_steps_that_fail_become_shorter(whole, monkeypatch):
     assert stuck.n_iter < 20
     assert len(caught) == 1
     assert stuck.objective - want.objective <= stuck.dual_gap
+
+
+@pytest.mark.parametrize("kind", ["csr", "C"])
+def test_rows_of_weight_0_may_overflow(kind, by_blocks):
+    X, y = _texts(n=200, p=300, k=4)
+    weight = np.ones(200)
+    weight[::10] = 0.0
+    options = {"l1_ratio": 1.0, "sample_weight": weight, "tol": 1e-4}
+    want = fastridge.glm(X, y, "multinomial", 5e-3, **options)
+    far = X.toarray()
+    far[::10] *= 1e306
+    found = fastridge.glm(stored(far, kind), y, "multinomial", 5e-3, **options)
+    assert found.converged
+    assert abs(found.objective - want.objective) <= want.dual_gap + found.dual_gap
+    assert_allclose(found.coef, want.coef, atol=1e-3)

@@ -49,6 +49,8 @@ static void product_task(void *context, ptrdiff_t part)
         const double *FR_RESTRICT p = q->prob + i * k;
         const double w = q->w[i];
         double mean = 0.0;
+        if (w == 0) /* its values may overflow */
+            continue;
         memcpy(t, job->constant, (size_t)k * sizeof(double));
         for (ptrdiff_t e = from; e < end; e++)
             t[one[place[e]]] += value[e] * v[place[e]];

@@ -23,6 +23,7 @@ from ..._losses import softmax_curve
 from ..._matrix import Matrix
 from ..._pairs import MOST_CLASSES, PairRows, class_slopes, move_class
 from ...systems.damped import damped_cholesky
+from .problem import clear_overflow
 from .softmax_pairs import Curvature, Found
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, hessian
 from .softmax_support import Support
@@ -193,8 +194,10 @@ class BlockModel:
         """Return the linear combination (n,) of features."""
         live = np.flatnonzero(d)
         if self.part is None:
-            return self.A.add_columns(features[live], d[live])
-        return self.part.add_columns(self.place[features[live]], d[live])
+            along = self.A.add_columns(features[live], d[live])
+        else:
+            along = self.part.add_columns(self.place[features[live]], d[live])
+        return clear_overflow(along, self.problem.weightless)
 
     def _copy_columns(self, features: NDArray[np.intp]) -> None:
         """Copy features of dense rows, unless all of them, and not many others, are there."""
