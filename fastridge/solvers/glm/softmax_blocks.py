@@ -131,6 +131,8 @@ class Block:
         if not kept.all():
             self.features, self.means = self.features[kept], self.means[kept]
             self.gram = self.gram[np.ix_(kept, kept)]
+            # what it knows of the support is of other features
+            self.descent = Descent()
         before = len(self.features)
         self.features = np.concatenate([self.features, new])
         self._border(model, before)
