@@ -294,7 +294,10 @@ cdef class Descent:
         free(self.borders)
 
     def set_gram(self, const double[:, ::1] gram not None):
-        """Set the Gram matrix A'SA, the leading part of an array, which may have grown."""
+        """Set the Gram matrix A'SA, the leading part of an array, which may have grown.
+
+        Coordinates keep their places: a set that lost some needs another Descent.
+        """
         self.gram, self.has_gram = gram, True
         self.owner = None
         self.a = NULL
@@ -382,6 +385,11 @@ cdef class Descent:
         """
         cdef int status
         cdef Py_ssize_t m = square.shape[0]
+        if m < self.support.known:
+            raise ValueError(
+                f"square: expected {self.support.known} coordinates or more, those of before and new"
+                f" ones; got {m}"
+            )
         self.set_penalty(l1, l2, lower, upper, square, yy)
         expect_length("l1", l1, m)
         expect_length("cross", cross, m)
