@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from storages import stored
 
 import fastridge
-from fastridge.solvers.glm import softmax_blocks, softmax_joint, softmax_pairs
+from fastridge.solvers.glm import softmax_blocks, softmax_joint, softmax_pairs, softmax_path
 
 
 @pytest.fixture
@@ -194,3 +194,31 @@ def test_fits_repeat_to_the_last_bit(kind, by_blocks):
     for _ in range(3):
         again = fastridge.glm_path(A, y, "multinomial", alphas=first.alphas, l1_ratio=1.0, tol=1e-4)
         assert_array_equal(again.coef, first.coef)
+
+
+@pytest.mark.parametrize("kind", ["csr", "C"])
+def test_paths_start_from_what_the_last_solutions_promise(kind, monkeypatch):
+    X, y = _texts(n=300, p=300, k=5)
+    A = stored(X.toarray(), kind)
+    offset = np.random.default_rng(1).standard_normal((300, 5))
+    options = {"l1_ratio": 1.0, "n_alphas": 40, "eps": 0.03, "tol": 1e-3, "offset": offset}
+    moved, ahead = [0, 0], softmax_path.SoftmaxPathRun._ahead
+
+    def checked(self, alpha, last, state):
+        q, found = self.problem, ahead(self, alpha, last, state)
+        moved[found is not state] += 1
+        if found is not state:
+            assert_allclose(found.eta, q.predict(found.U, found.b), atol=1e-11)
+            assert_array_equal(np.sign(found.U), np.sign(state.U))
+            assert found.objective < state.objective
+        return found
+
+    monkeypatch.setattr(softmax_path.SoftmaxPathRun, "_ahead", checked)
+    path = fastridge.glm_path(A, y, "multinomial", **options)
+    assert path.converged.all()
+    assert moved[1] > 10
+    monkeypatch.setattr(softmax_path.SoftmaxPathRun, "_ahead", lambda self, a, last, s: s)
+    plain = fastridge.glm_path(A, y, "multinomial", **options)
+    assert path.n_iter.sum() < plain.n_iter.sum()
+    away = np.abs(path.objective - plain.objective)
+    assert (away <= path.dual_gap + plain.dual_gap + 1e-15).all()

@@ -30,6 +30,7 @@ from .softmax_support import Support
 
 _EPS = float(np.finfo(np.float64).eps)
 _MOST_SWEEPS = 12
+_MOST_FAILED = 2  # minima that took too many sweeps, less those that did not
 _FEW_SWEEPS = 6  # after which conjugate gradients follow even for a rough minimum
 _SHARE = 0.3  # of what the dual may lack, that they may leave
 _ROUGH = 0.03  # decrease by a sweep, as a share of all, where a rough minimum is reached
@@ -167,7 +168,7 @@ class BlockModel:
     Attributes
     ----------
     is_slow : bool
-        Whether a minimum has taken too many sweeps.
+        Whether minima take too many sweeps.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ class BlockModel:
     """
 
     def __init__(self, problem: SoftmaxProblem, A: Matrix) -> None:
-        self.problem, self.A, self.is_slow = problem, A, False
+        self.problem, self.A, self._failed = problem, A, 0
         self.blocks: list[Block] = []
         # copies of features of dense rows, and their places in it; -1: not there
         self.part: Matrix | None = None
@@ -185,6 +186,10 @@ class BlockModel:
         self.pairs: PairRows | None = None
         # numbers of its pairs
         self.stored = np.zeros(0, dtype=np.int64)
+
+    @property
+    def is_slow(self) -> bool:
+        return self._failed >= _MOST_FAILED
 
     def products(self, features: NDArray[np.int32], r: Array) -> Array:
         """Return products of features with r (n,)."""
@@ -245,11 +250,12 @@ class BlockModel:
             total += gained
             is_rough = total > far
             if sweep and (left <= inner or (is_rough and gained <= _ROUGH * total)):
+                self._failed = max(self._failed - 1, 0)
                 break
             if sweep >= (_FEW_SWEEPS if is_rough else 1) and changed <= _MOST_CHANGED * size:
                 self._polish(some, inner)
         else:
-            self.is_slow = True
+            self._failed += 1
         theta = self._settle(curvature.h)
         move, along = self.move, self.z
         along -= move.mean()

@@ -17,7 +17,7 @@ import numpy as np
 from ...systems.blas import on_one_thread
 from ..descent.problem import by_columns
 from .softmax_blocks import BlockModel
-from .softmax_pairs import Curvature, Found, PairMatrix
+from .softmax_pairs import Curvature, Found, PairMatrix, image_of
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -107,6 +107,10 @@ class JointSteps:
             self._damping = max(10.0 * self._damping, _DAMPING)
         self.is_careful = self.is_careful or moved is None
         return moved
+
+    def image(self, D: Array) -> Array:
+        """Return A D (n, k), for D (p, k) with few elements other than 0."""
+        return image_of(self.problem, self.A, D)
 
     def begin(self) -> None:
         """Forget the failures of the last penalty."""

@@ -79,6 +79,17 @@ class _Model(NamedTuple):
     l2: Array
 
 
+def image_of(problem: SoftmaxProblem, A: Matrix, D: Array) -> Array:
+    """Return A D (n, k), for D (p, k) with few elements other than 0."""
+    if not A.is_sparse:
+        return problem.dot(D)
+    along = np.empty((problem.n, problem.k), order="F")
+    for c in range(problem.k):
+        live = np.flatnonzero(D[:, c]).astype(np.int32)
+        along[:, c] = A.add_columns(live, D[live, c])
+    return clear_overflow(along, problem.weightless)
+
+
 class PairMatrix:
     """The model of one problem about a state after the other.
 
@@ -154,7 +165,9 @@ class PairMatrix:
         if q.fit_intercept:
             move = -inverse @ slope - by @ d
             move -= move.mean()
-        along = self._image(d, row, one)
+        D = np.zeros(state.U.shape, order="F")
+        D[row, one] = d
+        along = image_of(q, self.A, D)
         along += move
         # derivatives of the very model, whose minimum makes them a dual point
         assert self._last is not None
@@ -173,20 +186,6 @@ class PairMatrix:
         return -np.concatenate(
             [self.A.dot_columns(part, state.r[:, c]) for c, part in enumerate(parts)]
         )
-
-    def _image(self, d: Array, row: NDArray[np.intp], one: NDArray[np.intp]) -> Array:
-        """Return the changes of the predictors (n, k) by pairs."""
-        q = self.problem
-        if not self.A.is_sparse:
-            D = np.zeros((q.p, q.k), order="F")
-            D[row, one] = d
-            return q.dot(D)
-        ends = np.searchsorted(one, np.arange(q.k + 1))
-        along = np.empty((q.n, q.k), order="F")
-        for c in range(q.k):
-            mine = slice(ends[c], ends[c + 1])
-            along[:, c] = self.A.add_columns(row[mine].astype(np.int32), d[mine])
-        return clear_overflow(along, q.weightless)
 
     def _hessian(
         self,

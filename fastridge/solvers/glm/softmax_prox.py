@@ -28,7 +28,8 @@ _INNER = 0.05  # the same as a share of the goal
 _LAST = 30  # decrease by a step, over the goal, below which the next one may be the last
 _FAR = 200  # decrease by a step, over the goal, after which another one is needed in any case
 _LAST_STEPS = 1  # bound on the steps for intercepts and free coefficients that end a fit
-_MOST_TIGHTENED = 6  # reductions of the inner tolerance by ten, after which there are none
+_MOST_TIGHTENED = 6  # reductions of the inner tolerance by ten
+_IDLE = 1e-4  # decrease by a step, over the goal, at which a fit ends after these
 
 
 class SoftmaxProx:
@@ -39,24 +40,27 @@ class SoftmaxProx:
 
     def __init__(self, problem: SoftmaxProblem) -> None:
         self.problem = problem
-        self._joint = JointSteps(problem)
+        self.joint = JointSteps(problem)
 
     def solve(self, state: SoftmaxState, tol: float, max_iter: int) -> SoftmaxSolution:
         """Minimise until the gap is tol of the null objective; max_iter bounds the steps."""
-        problem, joint = self.problem, self._joint
+        problem, joint = self.problem, self.joint
         joint.begin()
         goal = tol * problem.null_objective
         gap, gained, best, still, met = np.inf, problem.null_objective, -np.inf, 0, False
         for n_iter in range(max_iter + 1):
             state = _together(problem, state)
             rounding = 8 * _EPS * (abs(state.loss) + state.penalty)
-            if n_iter == max_iter or joint.is_stuck or still > _MOST_TIGHTENED:
+            is_still = still > _MOST_TIGHTENED and gained <= max(_IDLE * goal, rounding)
+            if n_iter == max_iter or joint.is_stuck or is_still:
                 certified, state = _certify(problem, state)
                 gap = min(gap, certified)
                 met = gap <= max(goal, rounding)
                 break
             joint.choose(state)
-            inner = max(_INNER * goal * 0.1**still, _SHARE_OF_GAP * min(gap, gained))
+            inner = max(
+                _INNER * goal * 0.1 ** min(still, _MOST_TIGHTENED), _SHARE_OF_GAP * min(gap, gained)
+            )
             is_last = gained <= _LAST * goal
             found = joint.step(state, Aim(inner, 2 if still else 1, is_last, _FAR * goal))
             if found is None:
