@@ -2,6 +2,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 from ._matrix import Matrix
 
@@ -9,6 +10,7 @@ _Vector: TypeAlias = NDArray[np.float64]
 
 MOST_CLASSES: int
 
+@disjoint_base
 class PairRows:
     def __init__(
         self,

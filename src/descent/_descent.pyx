@@ -387,8 +387,8 @@ cdef class Descent:
         cdef Py_ssize_t m = square.shape[0]
         if m < self.support.known:
             raise ValueError(
-                f"square: expected {self.support.known} coordinates or more, those of before and new"
-                f" ones; got {m}"
+                f"square: expected {self.support.known} coordinates or more, those of before and"
+                f" new ones; got {m}"
             )
         self.set_penalty(l1, l2, lower, upper, square, yy)
         expect_length("l1", l1, m)

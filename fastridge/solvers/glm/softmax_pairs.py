@@ -24,7 +24,7 @@ from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, raise_common
 _EPS = float(np.finfo(np.float64).eps)
 
 MOST = 2000  # largest number of coefficients and intercepts
-_MOST_ELEMENTS = 1 << 25  # bound on the elements of its matrices
+_MOST_ELEMENTS = 1 << 24  # bound on the elements of its matrices
 _CHEAP = 7000  # number of pairs, over the share of stored elements, above which blocks are faster
 _DAMPING = 1e-14  # least share of the diagonal that is added where columns are dependent
 _SPARE = 3  # columns that are kept, over those of the set
