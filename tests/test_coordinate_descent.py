@@ -13,7 +13,6 @@ from storages import stored
 
 import fastridge
 from fastridge import Moments, elastic_net, reference
-from fastridge._descent import Descent
 from fastridge.exceptions import ConvergenceWarning
 
 SOLVERS = ["gram", "working", "columns"]
@@ -580,24 +579,3 @@ def test_screening_leaves_what_counts(l2, bounded):
             assert np.isin(np.flatnonzero(best), kept).all()
             screened += 30 - len(kept)
     assert screened > 500
-
-
-def test_fewer_coordinates_need_another_descent():
-    rng = np.random.default_rng(0)
-    A = rng.standard_normal((30, 6))
-    gram, cross = A.T @ A / 30, A.T @ rng.standard_normal(30) / 30
-    descent = Descent()
-
-    def solve(m):
-        G = np.ascontiguousarray(gram[:m, :m])
-        descent.set_gram(G)
-        w, zero = np.zeros(m), np.zeros(m)
-        return descent.solve(
-            np.full(m, 1e-3), zero, None, None, np.diagonal(G).copy(), cross[:m].copy(), 2.0, w,
-            cross[:m].copy(), zero.copy(), zero.copy(), False, 1e-12, 100,
-        )  # fmt: skip
-
-    solve(4)
-    solve(6)
-    with pytest.raises(ValueError, match="square: expected 6 coordinates or more"):
-        solve(5)

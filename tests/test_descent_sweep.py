@@ -8,6 +8,7 @@ import sklearn.linear_model
 from sklearn.datasets import make_regression
 
 import fastridge
+from fastridge._descent import Descent
 
 
 @pytest.mark.slow
@@ -218,3 +219,24 @@ def test_pure_l2_ends_at_the_ridge_solution(alpha, storage):
     error = np.abs(found.coef_ - expected).max()
     # round-off times the condition number of the system
     assert error <= 1e-14 * (1 + 1 / (n * alpha)) * np.abs(expected).max()
+
+
+def test_fewer_coordinates_need_another_descent():
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((30, 6))
+    gram, cross = A.T @ A / 30, A.T @ rng.standard_normal(30) / 30
+    descent = Descent()
+
+    def solve(m):
+        G = np.ascontiguousarray(gram[:m, :m])
+        descent.set_gram(G)
+        w, zero = np.zeros(m), np.zeros(m)
+        return descent.solve(
+            np.full(m, 1e-3), zero, None, None, np.diagonal(G).copy(), cross[:m].copy(), 2.0, w,
+            cross[:m].copy(), zero.copy(), zero.copy(), False, 1e-12, 100,
+        )  # fmt: skip
+
+    solve(4)
+    solve(6)
+    with pytest.raises(ValueError, match="square: expected 6 coordinates or more"):
+        solve(5)

@@ -222,3 +222,20 @@ def test_paths_start_from_what_the_last_solutions_promise(kind, monkeypatch):
     assert path.n_iter.sum() < plain.n_iter.sum()
     away = np.abs(path.objective - plain.objective)
     assert (away <= path.dual_gap + plain.dual_gap + 1e-15).all()
+
+
+def test_predictors_are_those_of_the_coefficients(by_blocks, monkeypatch):
+    """Moves that are undone leave no round-off in them: classes far apart move far and back."""
+    rng = np.random.default_rng(0)
+    X, y = 10 * rng.standard_normal((10, 4)), np.arange(10) % 5
+    minimise, away = softmax_blocks.BlockModel.minimise, []
+
+    def checked(self, state, *rest):
+        found = minimise(self, state, *rest)
+        want = self.problem.dot(np.asfortranarray(found.U - state.U)) + found.move
+        away.append(np.abs(found.along - want).max() / np.abs(want).max())
+        return found
+
+    monkeypatch.setattr(softmax_blocks.BlockModel, "minimise", checked)
+    assert fastridge.glm(X, y, "multinomial", 1e-3, l1_ratio=1.0, tol=1e-6).converged
+    assert max(away) <= 1e-14

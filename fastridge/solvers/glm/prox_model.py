@@ -37,6 +37,39 @@ _HALVINGS = 40
 _GRAM_ROUNDING = 32 * _EPS
 
 
+def centred_at(near: Matrix, A: Matrix, features: NDArray[np.int32], means: Array) -> Matrix:
+    """Return columns of near, which is A in any storage, with means (m,) in units of A as centres
+    of features."""
+    shift = np.array(A.shift)
+    scale = 1.0 if A.scale is None else A.scale[features]
+    # columns of scale 0 are constant
+    shift[features] += np.divide(
+        means, scale, out=np.zeros(len(features)), where=np.asarray(scale != 0)
+    )
+    return near.centered(shift, A.scale)
+
+
+def squares_of(A: Matrix, weight: Array | None) -> Array:
+    """Return weighted squares of the columns of A, whose centres are their means, if any."""
+    means, squares = A.column_stats(weight)
+    if A.shift is None:
+        squares += means**2
+    if A.scale is not None:
+        squares *= A.scale**2
+    return squares
+
+
+def residual_of(
+    A: Matrix, features: NDArray[np.int32], w: Array, weight: Array, residual: Array
+) -> tuple[Array, float]:
+    """Return a residual at coefficients w in the form of `Descent.solve`, and its level."""
+    if A.shift is None:
+        return residual, 0.0
+    scaled = w if A.scale is None else w * A.scale[features]
+    level = float(scaled @ A.shift[features])
+    return residual - level * weight, level
+
+
 class WeightedModel:
     """The quadratic model of the loss on a set of features, for one state after another.
 
@@ -190,18 +223,12 @@ class WeightedModel:
 
     def _by_columns(self, A: Matrix) -> None:
         """Use the columns instead of their Gram matrix."""
-        q = self.problem
         if self.by_set is None:
             # of other coordinates
             self.descent = Descent()
             self.gram = np.zeros((0, 0))
         self.by_set = A
-        means, squares = A.column_stats(self.weight)
-        if not q.fit_intercept:
-            squares += means**2
-        if A.scale is not None:
-            squares *= A.scale**2
-        self.square = squares[self.set]
+        self.square = squares_of(A, self.weight)[self.set]
         self.image_of = None
         self.descent.set_columns(A, self.set, self.weight)
 
@@ -210,13 +237,7 @@ class WeightedModel:
         q = self.problem
         if not q.fit_intercept:
             return near.centered(q.A.shift, q.A.scale)
-        shift = np.array(q.A.shift)
-        scale = 1.0 if q.A.scale is None else q.A.scale[self.set]
-        # columns of scale 0 are constant
-        shift[self.set] += np.divide(
-            self.means, scale, out=np.zeros(len(self.set)), where=np.asarray(scale != 0)
-        )
-        return near.centered(shift, q.A.scale)
+        return centred_at(near, q.A, self.set, self.means)
 
     def _products(self, r: Array) -> Array:
         """Return A' r for the features of the set."""
@@ -328,13 +349,7 @@ class WeightedModel:
         weight, A = self.weight, self.by_set
         assert weight is not None
         assert A is not None
-        residual = (slope * weight - state.r) / self.total
-        if A.shift is None:
-            return residual, 0.0
-        scaled = u if A.scale is None else u * A.scale[self.set]
-        level = float(scaled @ A.shift[self.set])
-        residual -= level * weight
-        return residual, level
+        return residual_of(A, self.set, u, weight, (slope * weight - state.r) / self.total)
 
     def _gram_image(self, whole: Array, u: Array) -> Array:
         """Return the Gram matrix times the coefficients u of the set, part of `whole`."""

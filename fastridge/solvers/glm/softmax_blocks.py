@@ -24,6 +24,7 @@ from ..._matrix import Matrix
 from ..._pairs import MOST_CLASSES, PairRows, class_slopes, move_class
 from ...systems.damped import damped_cholesky
 from .problem import clear_overflow
+from .prox_model import centred_at, residual_of, squares_of
 from .softmax_pairs import Curvature, Found
 from .softmax_problem import Array, SoftmaxProblem, SoftmaxState, hessian
 from .softmax_support import Support
@@ -106,12 +107,7 @@ class Block:
 
     def _use_columns(self, A: Matrix) -> None:
         self.A, self.gram, self.descent = A, None, Descent()
-        mean, squares = A.column_stats(self.weight)
-        if A.shift is None:
-            squares += mean**2
-        if A.scale is not None:
-            squares *= A.scale**2
-        self.square = squares[self.features]
+        self.square = squares_of(A, self.weight)[self.features]
         self.descent.set_columns(A, self.features, self.weight)
 
     def adapt(self, model: BlockModel, wanted: NDArray[np.bool_], h: Array) -> bool:
@@ -219,16 +215,9 @@ class BlockModel:
 
     def centred(self, features: NDArray[np.int32], means: Array) -> Matrix:
         """Return the columns, with those of features centred at means in the problem's units."""
-        q = self.problem
-        if not q.fit_intercept:
+        if not self.problem.fit_intercept:
             return self.A
-        shift = np.array(q.A.shift)
-        scale = 1.0 if q.A.scale is None else q.A.scale[features]
-        # columns of scale 0 are constant
-        shift[features] += np.divide(
-            means, scale, out=np.zeros(len(features)), where=np.asarray(scale != 0)
-        )
-        return self.A.centered(shift, q.A.scale)
+        return centred_at(self.A, self.A, features, means)
 
     def minimise(
         self,
@@ -424,7 +413,8 @@ class BlockModel:
         W, total, w = block.features, block.total, block.w
         residual, level = None, 0.0
         if block.gram is None:
-            residual, level = self._residual(block, t, slope)
+            away = (slope * block.weight - t) / total
+            residual, level = residual_of(block.A, W, w, block.weight, away)
             along = self.image(W, w)
             if self.problem.fit_intercept:
                 along -= float(block.weight @ along)
@@ -466,17 +456,6 @@ class BlockModel:
             level=level,
         )
         return new if np.isfinite(new).all() else w
-
-    def _residual(self, block: Block, t: Array, slope: float) -> tuple[Array, float]:
-        """Return the residual of a class in the form of `Descent.solve`, and its level."""
-        residual = (slope * block.weight - t) / block.total
-        if block.A.shift is None:
-            return residual, 0.0
-        W, w = block.features, block.w
-        scaled = w if block.A.scale is None else w * block.A.scale[W]
-        level = float(scaled @ block.A.shift[W])
-        residual -= level * block.weight
-        return residual, level
 
     def _polish(self, blocks: list[Block], inner: float) -> None:
         """Take conjugate gradients on the support, on which no coefficient changes its sign."""
